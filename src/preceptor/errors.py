@@ -1,0 +1,98 @@
+"""What can go wrong, sorted by who can mend it.
+
+    PreceptorError
+    ├── UserError           the user's mistake: the message says what, which, and what to do next
+    │   ├── SettingsError       a settings, domain or world file
+    │   ├── NotFound            a name or id that is not there
+    │   └── Conflict            somebody else changed it first, or its state forbids it
+    ├── ProviderError       the provider's fault: the model could not answer
+    │   ├── RateLimited         429; carries how long to wait
+    │   ├── Unavailable         unreachable, timed out, 5xx
+    │   ├── Rejected            the request was refused (400, 401, 404…); retrying will not help
+    │   └── BadReply            an answer came, but not one that can be used
+    ├── Stopped             not a fault: the run was told to stop, and can be resumed
+    │   └── BudgetExhausted     what is left of the budget does not cover the next call
+    └── Defect              ours: a promise of this package was broken
+
+A failure is classified where it happens and acted on in one place. Errors never carry keys.
+"""
+
+from dataclasses import dataclass
+
+
+class PreceptorError(Exception):
+    """Any failure this package raises on purpose; its text is a sentence for its reader."""
+
+
+class UserError(PreceptorError):
+    """Something the user can mend."""
+
+
+class SettingsError(UserError):
+    """A settings, domain or world file says something that cannot be used."""
+
+
+class NotFound(UserError):
+    """A name, id or file that is not there."""
+
+
+class Conflict(UserError):
+    """The thing has changed meanwhile, or its state does not allow this."""
+
+
+class ProviderError(PreceptorError):
+    """A model could not answer."""
+
+
+@dataclass
+class RateLimited(ProviderError):
+    """The provider asks us to slow down (HTTP 429)."""
+
+    message: str
+    retry_after: float | None = None
+    """Seconds to wait before the next try, if the provider said; otherwise back-off applies."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class Unavailable(ProviderError):
+    """Unreachable, timed out, or failing (HTTP 408, 409, 5xx); worth another try."""
+
+    message: str
+    retry_after: float | None = None
+    """Seconds to wait before the next try, if the provider said; otherwise back-off applies."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class Rejected(ProviderError):
+    """The provider refused this request and would refuse it again."""
+
+    message: str
+    status: int = 400
+    """The HTTP status."""
+    param: str | None = None
+    """The request field at fault, if the provider named one."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class BadReply(ProviderError):
+    """A reply that cannot be used: empty, cut off, or not of the form asked for."""
+
+
+class Stopped(PreceptorError):
+    """The run was told to stop; what is finished is saved."""
+
+
+class BudgetExhausted(Stopped):
+    """What is left of the budget does not cover the worst case of the next call."""
+
+
+class Defect(PreceptorError):
+    """A promise of this package was broken; please report it."""
