@@ -6,7 +6,7 @@ All of it is plain frozen data with content-derived ids; `library.store` keeps e
 from dataclasses import dataclass, field
 from typing import Literal
 
-from preceptor.dialogue.conversation import Context, Turn
+from preceptor.dialogue.conversation import Context
 from preceptor.storage.canonical import content_hash, short_id
 
 Level = Literal["general", "scenario"]
@@ -121,12 +121,8 @@ class Guidance:
                 "domain": self.domain,
                 "placement": self.placement,
                 "false_injections": self.false_injections,
-                "scenarios": sorted(
-                    [s.id, s.description, [c.key for c in s.examples]] for s in self.scenarios
-                ),
-                "strategies": sorted(
-                    [s.id, s.text, s.scenario or "", round(s.value, 6)] for s in self.strategies
-                ),
+                "scenarios": sorted([s.id, s.description, [c.key for c in s.examples]] for s in self.scenarios),
+                "strategies": sorted([s.id, s.text, s.scenario or "", round(s.value, 6)] for s in self.strategies),
             }
         )
 

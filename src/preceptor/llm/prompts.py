@@ -51,8 +51,7 @@ class Prompt:
         parts = _HEADING.split(self.text)
         roles, bodies = parts[1::2], parts[2::2]
         return tuple(
-            Message(cast(Role, role), _fill(body, values).strip())
-            for role, body in zip(roles, bodies, strict=True)
+            Message(cast(Role, role), _fill(body, values).strip()) for role, body in zip(roles, bodies, strict=True)
         )
 
 

@@ -1,0 +1,1 @@
+"""preceptor: a large model coaches a small one, without touching weights."""
