@@ -1,0 +1,44 @@
+"""Many questions at once, answers in the order asked."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar, cast
+
+import anyio
+
+from preceptor.errors import Stopped
+
+T = TypeVar("T")
+
+
+async def gather(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Run all jobs at once and give their results in order.
+
+    A job that raises `Stopped` does not cancel the others: they finish what is in flight (and were it lost, it would
+    have to be paid for again), then the first `Stopped` is raised. Any other failure cancels the rest and is raised.
+    """
+    pending = list(jobs)
+    results: list[T | None] = [None] * len(pending)
+    stops: dict[int, Stopped] = {}
+
+    async def run(index: int, job: Callable[[], Awaitable[T]]) -> None:
+        try:
+            results[index] = await job()
+        except Stopped as stop:
+            stops[index] = stop
+
+    try:
+        async with anyio.create_task_group() as group:
+            for index, job in enumerate(pending):
+                group.start_soon(run, index, job)
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from None
+    if stops:
+        raise stops[min(stops)]
+    return cast(list[T], results)
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    fault: BaseException = failures
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault
