@@ -1,0 +1,53 @@
+"""One conversation between a customer and an agent. Judges nothing; a failed one is data, not a crash."""
+
+from dataclasses import dataclass, field
+
+from preceptor.dialogue.agent import Agent
+from preceptor.dialogue.conversation import Context, Conversation, Ending, Turn
+from preceptor.dialogue.customers import Customer, Voice
+from preceptor.dialogue.environment import Environment, NoTools
+from preceptor.errors import BadReply, Rejected
+
+TOOL_ROUNDS = 6
+"""Tool calls in a row after which the agent has lost its way and the conversation is cut."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Plays conversations of at most `max_turns` agent turns."""
+
+    voice: Voice
+    max_turns: int = 8
+    environment: Environment = field(default_factory=NoTools)
+
+    async def play(self, agent: Agent, customer: Customer) -> Conversation:
+        """Let a customer talk to an agent until one ends it.
+
+        A model's unusable or refused reply ends the conversation as ``broken`` with the reason as a tag; faults of the
+        line and a stop are raised.
+        """
+        turns: tuple[Turn, ...] = ()
+        try:
+            for _ in range(self.max_turns):
+                said, ending = await self.voice.say(customer, turns)
+                turns = (*turns, said)
+                if ending != "open":
+                    return _ended(turns, ending, customer)
+                turns = await self._act(agent, turns, customer.seed)
+            return _ended(turns, "cut", customer)
+        except (BadReply, Rejected) as fault:
+            return _ended(turns, "broken", customer, str(fault))
+
+    async def _act(self, agent: Agent, turns: tuple[Turn, ...], seed: int) -> tuple[Turn, ...]:
+        for _ in range(TOOL_ROUNDS):
+            turn = await agent.reply(Context(turns), seed)
+            turns = (*turns, turn)
+            if not turn.tool_calls:
+                return turns
+            for call in turn.tool_calls:
+                turns = (*turns, Turn("tool", await self.environment.call(call), tool_call_id=call.id))
+        raise BadReply(f"The agent called tools {TOOL_ROUNDS} times in a row without answering.")
+
+
+def _ended(turns: tuple[Turn, ...], ending: Ending, customer: Customer, *tags: str) -> Conversation:
+    return Conversation(turns, ending, customer.key, tags=tags)
