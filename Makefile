@@ -1,0 +1,86 @@
+# Everything a developer or a newcomer runs. Needs Python 3.11 to 3.13 and make; sets itself up in .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKED := $(VENV)/.locked
+DEV := $(VENV)/.dev
+LOCAL := $(VENV)/.local
+FITS := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+# Every file that decides what is installed: the set-up is redone when one of them changes, and only then.
+PROJECT := $(PIP) install --no-deps --no-build-isolation -e .
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@for file in $(sort $(wildcard benchmarks/bench_*.py)); do \
+	  name=$$(basename $$file .py); printf '  make %-16s %s\n' "$$(echo $$name | tr _ -)" "$$(sed -n '1s/^"""//; 1s/"""$$//; 1p' $$file)"; done
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "preceptor needs Python 3.11, 3.12 or 3.13; none was found. Set PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv."; exit 1; }
+
+$(LOCKED): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) (once; about a minute)…"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PROJECT)
+	@touch $@
+
+$(DEV): requirements-dev.lock $(LOCKED)
+	@echo "Adding the developer's tools…"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(LOCAL): requirements-local.lock $(LOCKED)
+	@echo "Compiling llama.cpp and fetching SmolLM2 (about ten minutes)…"
+	@$(PIP) install --require-hashes -r requirements-local.lock
+	@touch $@
+
+.PHONY: setup
+setup: $(LOCKED) ## Install preceptor and what it needs into .venv
+
+.PHONY: demo
+demo: $(LOCKED) ## Teach a simulated student, from nothing to a library (ARGS=… for options)
+	@$(BIN)/preceptor demo $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## Run the tests (ARGS=… for pytest's options)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+.PHONY: check
+check: $(DEV) ## Lint, formatting, types, and whether generated docs are fresh
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/python docs/generate.py --check
+
+.PHONY: docs
+docs: $(LOCKED) ## Write the generated reference pages
+	@$(BIN)/python docs/generate.py
+
+.PHONY: local
+local: $(LOCAL) ## Add the real local student: llama.cpp and SmolLM2 (compiles for minutes)
+
+.PHONY: lock
+lock: $(DEV) ## Bring the lock files up to date with pyproject.toml
+	@$(foreach lock,requirements.lock:build requirements-dev.lock:dev requirements-local.lock:build, \
+	  $(BIN)/uv pip compile -q pyproject.toml --group $(lastword $(subst :, ,$(lock))) \
+	    $(if $(findstring local,$(lock)),--extra local) $(if $(findstring -,$(lock)),-c requirements.lock) \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" -o $(firstword $(subst :, ,$(lock))) $(ARGS) &&) true
+
+# The real student's benchmark needs its model; the others only what the package itself needs.
+bench-real: benchmarks/bench_real.py $(LOCAL)
+	@$(BIN)/python $< $(ARGS)
+
+bench-%: benchmarks/bench_%.py $(LOCKED)
+	@$(BIN)/python $< $(ARGS)
+
+.PHONY: clean
+clean: ## Remove .venv, caches and build results
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
