@@ -10,7 +10,8 @@ from preceptor.storage.canonical import content_hash
 
 Party = Literal["customer", "agent", "tool"]
 Ending = Literal["open", "resolved", "left", "cut", "broken"]
-"""How a conversation ended: not yet, the customer got what they came for, they gave up, the turn limit cut it, or a model failed."""
+"""How a conversation ended: not yet, the customer got what they came for, they gave up, the turn limit cut it, or a
+model failed."""
 
 
 @dataclass(frozen=True)

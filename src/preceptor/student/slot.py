@@ -1,0 +1,45 @@
+"""The slot: the fixed place in the prompt where strategies stand.
+
+No strategies, no slot: a prompt without guidance is byte for byte the prompt of the student alone. Where the slot works
+best is a property of the student, so it is measured (`teaching.placement`) and kept with the library.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from preceptor.library.model import Placement, Strategy
+from preceptor.llm.messages import Message
+
+HEADER = "Guidance for this conversation:"
+NOTE = "[Note to the agent, not written by the customer. {slot}]"
+
+
+def render(strategies: Sequence[Strategy]) -> str:
+    """The slot's text: one line per strategy, in order; empty for none."""
+    if not strategies:
+        return ""
+    return "\n".join([HEADER, *(f"- {' '.join(strategy.text.split())}" for strategy in strategies)])
+
+
+def place(messages: tuple[Message, ...], slot: str, placement: Placement) -> tuple[Message, ...]:
+    """Put a slot into a request's messages; an empty slot changes nothing.
+
+    The messages open with the system message and hold at least one of the customer's.
+    """
+    if not slot:
+        return messages
+    last = max(index for index, message in enumerate(messages) if message.role == "user")
+    match placement:
+        case "system_end":
+            system = replace(messages[0], content=f"{messages[0].content}\n\n{slot}")
+            return (system, *messages[1:])
+        case "before_last":
+            return (*messages[:last], Message("system", slot), *messages[last:])
+        case "in_last":
+            said = messages[last]
+            noted = replace(said, content=f"{said.content}\n\n{NOTE.format(slot=slot)}")
+            return (*messages[:last], noted, *messages[last + 1 :])
+        case "prefix":
+            return (*messages, Message("assistant", f"({slot})\n"))
+    assert_never(placement)

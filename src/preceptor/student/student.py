@@ -1,0 +1,71 @@
+"""One reply of the student with strategies in place: the one object that teaching, evaluation and serving share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from preceptor.dialogue.agents import ask_for_turn, system_message
+from preceptor.dialogue.conversation import Context, Turn
+from preceptor.dialogue.domain import Domain
+from preceptor.library.model import Guidance, Placement, Release, Strategy
+from preceptor.llm.messages import Message, Sampling
+from preceptor.llm.model import Model
+from preceptor.retrieval.embedding import Embedder
+from preceptor.retrieval.selector import Found, Retriever
+from preceptor.student.slot import place, render
+
+
+class Finder(Protocol):
+    """Chooses strategies for a context: `Retriever` by likeness; tests and baselines otherwise."""
+
+    def find(self, context: Context) -> Found: ...
+
+
+@dataclass(frozen=True)
+class Student:
+    """The model to be improved, with or without a library.
+
+    `student.using(release, embedder)` is the same student taught; without one it is the student alone.
+    """
+
+    model: Model
+    domain: Domain
+    sampling: Sampling = Sampling(temperature=0.7, max_tokens=400)
+    name: str = "student"
+    finder: Finder | None = None
+    placement: Placement = "system_end"
+
+    def using(
+        self, taught: Guidance | Release, embedder: Embedder | None = None, name: str | None = None
+    ) -> "Student":
+        """This student with a release (or a library still being taught) in place.
+
+        Without an embedder, the embedded default (static word vectors) is used.
+        """
+        guidance = taught.guidance if isinstance(taught, Release) else taught
+        return replace(
+            self,
+            finder=Retriever(guidance, embedder),
+            placement=guidance.placement,
+            name=name or f"{self.name} with library",
+        )
+
+    async def reply(self, context: Context, seed: int) -> Turn:
+        """The student's turn, with whatever strategies its finder puts in.
+
+        Raises:
+            BadReply: the model said nothing.
+            ProviderError, Stopped: from the model.
+        """
+        found = self.finder.find(context) if self.finder else None
+        return await self.reply_with(context, found.strategies if found else (), seed)
+
+    async def reply_with(self, context: Context, strategies: Sequence[Strategy], seed: int) -> Turn:
+        """The student's turn with exactly these strategies in the slot."""
+        messages = self.prompt(context, strategies)
+        return await ask_for_turn(self.model, self.domain, messages, replace(self.sampling, seed=seed))
+
+    def prompt(self, context: Context, strategies: Sequence[Strategy]) -> tuple[Message, ...]:
+        """What the model is sent."""
+        messages = (system_message(self.domain), *context.messages())
+        return place(messages, render(strategies), self.placement)

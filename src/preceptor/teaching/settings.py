@@ -1,0 +1,59 @@
+"""How a teaching run is done: every figure a person may want to change."""
+
+from typing import Annotated
+
+import pydantic
+
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+Count = Annotated[int, pydantic.Field(ge=1)]
+
+
+class Teaching(pydantic.BaseModel):
+    """Settings of the loop. The defaults suit a few hundred model calls per scenario."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+    """The same seed with the same models gives the same library."""
+    iterations: Count = 5
+    """At most so many rounds of conversations; the run stops by itself when nothing new is learned."""
+    customers: Count = 80
+    """Simulated customers per iteration."""
+    max_turns: Count = 8
+    """Agent turns after which a conversation is cut."""
+    teacher_share: Share = 1.0
+    """Share of the agent's turns the teacher speaks in the first iteration."""
+    teacher_share_decay: Share = 0.5
+    """Factor on the teacher's share from one iteration to the next; 1 never hands over to the student."""
+    sources: Count = 3
+    """Contexts of a scenario that strategies are written from, at most."""
+    rounds: Count = 3
+    """Tries per source context until the student is on a par with the teacher."""
+    strategies_per_scenario: Count = 5
+    """Strategies of one scenario, at most."""
+    slot_limit: Count = 6
+    """Strategies in the student's prompt at a time, at most."""
+    looks: tuple[Count, ...] = (12, 24, 40)
+    """Held-back contexts after which a strategy's test may stop, one after the other."""
+    min_contexts: Count = 10
+    """Held-back contexts a scenario needs before its strategies are tested."""
+    alpha: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
+    """Chance that a scenario accepts anything at all when nothing helps."""
+    gate: bool = True
+    """Measure before accepting. Off is for comparison only: everything the teacher writes is kept."""
+    examples: Count = 30
+    """Example contexts kept per scenario; retrieval learns from them."""
+    near_duplicate: Share = 0.95
+    """Likeness from which a context joins a scenario without asking the teacher."""
+    held_out: Count = 30
+    """Customers of the held-out score, never taught from."""
+    patience: Count = 2
+    """Iterations without a rise of the held-out score after which the run stops."""
+    min_rise: Annotated[float, pydantic.Field(ge=0)] = 0.02
+    """Rise of the held-out score, on the scale of 1 to 5, that counts as one."""
+    false_injections: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
+    """Share of contexts belonging to no scenario in which the student may still be given strategies."""
+    choose_placement: bool = True
+    """Measure where in the prompt this student heeds strategies best."""
+    consolidate: bool = True
+    """At the end merge duplicates and lift what recurs to general strategies."""

@@ -1,0 +1,31 @@
+"""What the teacher is asked in a fixed form."""
+
+import pydantic
+
+from preceptor.llm.prompts import Prompt
+from preceptor.llm.tasks import Task
+
+
+class PlacedContext(pydantic.BaseModel):
+    """Which known scenario a context belongs to."""
+
+    scenario: int = pydantic.Field(ge=0)
+    """Number in the list shown; 0 for none of them."""
+    description: str = ""
+    """For a new scenario: what kind of context this is, in the third person, without anyone's data."""
+
+
+class WrittenStrategy(pydantic.BaseModel):
+    text: str = pydantic.Field(min_length=1)
+    """One imperative instruction."""
+    reason: str = ""
+
+
+class WrittenStrategies(pydantic.BaseModel):
+    missing: str = ""
+    """What the student's reply lacks, in a sentence."""
+    strategies: list[WrittenStrategy]
+
+
+PLACE_CONTEXT = Task("place_context", PlacedContext, Prompt.load("preceptor.teaching", "place_context"))
+WRITE_STRATEGIES = Task("write_strategies", WrittenStrategies, Prompt.load("preceptor.teaching", "write_strategies"))
