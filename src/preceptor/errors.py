@@ -9,7 +9,9 @@
     │   ├── RateLimited         429; carries how long to wait
     │   ├── Unavailable         unreachable, timed out, 5xx
     │   ├── Rejected            the request was refused (400, 401, 404…); retrying will not help
+    │   ├── Adjusted            refused for something this model lacks; now known, the same request will do without it
     │   └── BadReply            an answer came, but not one that can be used
+    │       └── Garbled             … because it was broken on its way: not JSON, cut off; worth another try
     ├── Stopped             not a fault: the run was told to stop, and can be resumed
     │   └── BudgetExhausted     what is left of the budget does not cover the next call
     └── Defect              ours: a promise of this package was broken
@@ -63,6 +65,8 @@ class Unavailable(ProviderError):
     message: str
     retry_after: float | None = None
     """Seconds to wait before the next try, if the provider said; otherwise back-off applies."""
+    reached: bool = True
+    """False: no connection was made, so nothing was used up and waiting may be all it takes."""
 
     def __str__(self) -> str:
         return self.message
@@ -82,8 +86,16 @@ class Rejected(ProviderError):
         return self.message
 
 
+class Adjusted(ProviderError):
+    """Refused for a feature this model lacks. The client took note: the same request, asked again, goes without it."""
+
+
 class BadReply(ProviderError):
     """A reply that cannot be used: empty, cut off, or not of the form asked for."""
+
+
+class Garbled(BadReply):
+    """A reply that was broken on its way: not JSON, cut off, or no chat completion at all. Worth another try."""
 
 
 class Stopped(PreceptorError):
