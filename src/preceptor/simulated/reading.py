@@ -1,0 +1,196 @@
+"""What a text expresses, by comparing its sentences with the wordings of a world.
+
+The reader is the instrument's eye: simulated models read prompts, replies and customers through it, and `truth` counts
+with it. It has seen the world's wordings and nothing else; free text is read by likeness, so it errs, for every arm
+alike. Each answer is cached by text.
+"""
+
+import html
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from preceptor.simulated.index import Entry, Index, Match
+from preceptor.simulated.words import clauses, conditional, declines, inherits, instructs, negative, sentences, tokens
+from preceptor.simulated.world import World
+
+SURE = 0.8
+"""Cosine from which a sentence *is* a wording, typos and values apart: it is not taken apart any further."""
+LIKE = 0.36
+"""Score from which a text is taken to express its nearest label."""
+MARGIN = 0.02
+"""What the nearest must be ahead of the next by: closer than this, the reader does not choose."""
+SMALL_TALK = "small talk"
+_CACHE = 16384
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """What a text asks for and forbids."""
+
+    told: frozenset[str] = frozenset()
+    forbidden: frozenset[str] = frozenset()
+    count: int = 0
+    """Sentences that read as instructions, understood or not: what attention is divided among."""
+
+    def __or__(self, other: "Instructions") -> "Instructions":
+        return Instructions(self.told | other.told, self.forbidden | other.forbidden, self.count + other.count)
+
+
+class Reader:
+    """Reads texts in the terms of one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._replies = Index(_reply_entries(world))
+        self._orders = Index(_order_entries(world))
+        self._customers = Index(_customer_entries(world))
+        self._descriptions = Index(_description_entries(world))
+        self._topics = Index(Entry(id_, text) for id_, text in world.topics.items())
+        self._personas = Index(Entry(id_, text) for id_, text in world.persona_descriptions.items())
+        self._cues = {move.id: tuple(frozenset(tokens(" ".join(cue))) for cue in move.cues) for move in world.moves}
+        self.moves = lru_cache(maxsize=_CACHE)(self._moves)
+        self.instructions = lru_cache(maxsize=_CACHE)(self._instructions)
+        self.situation = lru_cache(maxsize=_CACHE)(self._situation)
+        self.described = lru_cache(maxsize=_CACHE)(self._described)
+        self.order = lru_cache(maxsize=_CACHE)(self._order)
+
+    def _moves(self, text: str) -> frozenset[str]:
+        """The moves a reply makes."""
+        return frozenset().union(*(self._said(sentence) for sentence in sentences(text)))
+
+    def _said(self, sentence: str) -> frozenset[str]:
+        match = self._choose(self._replies.best(sentence))
+        if match and match.cosine >= SURE:
+            return self._made(sentence, match)
+        made = self._made(sentence, match) | self._cued(sentence)
+        for clause in clauses(sentence):
+            made |= self._made(clause, self._choose(self._replies.best(clause)))
+        return made
+
+    def _made(self, text: str, match: Match | None) -> frozenset[str]:
+        """The matched move, unless the speaker declines what the wording does (or the other way round)."""
+        if match is None or match.label == SMALL_TALK or declines(text) != declines(match.entry.text):
+            return frozenset()
+        return frozenset({match.label})
+
+    def _cued(self, sentence: str) -> frozenset[str]:
+        found = frozenset(tokens(sentence))
+        hit = frozenset(move for move, cues in self._cues.items() if any(cue and cue <= found for cue in cues))
+        return frozenset() if declines(sentence) else hit
+
+    def _instructions(self, text: str) -> Instructions:
+        """What the sentences of a prompt ask for."""
+        told: frozenset[str] = frozenset()
+        forbidden: frozenset[str] = frozenset()
+        count = 0
+        for sentence in sentences(text):
+            asks, forbids = self.order(sentence)
+            told, forbidden = told | asks, forbidden | forbids
+            count += bool(asks or forbids or instructs(sentence))
+        return Instructions(told, forbidden, count)
+
+    def _order(self, sentence: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The moves a sentence asks for, and those it forbids."""
+        match = self._choose(self._orders.best(sentence))
+        asked: dict[str, bool] = {}
+        if match and match.label != SMALL_TALK:
+            asked[match.label] = _asks(match, negative(sentence))
+        if match is None or match.cosine < SURE:
+            asked |= self._parts(sentence)
+        return frozenset(m for m, asks in asked.items() if asks), frozenset(m for m, asks in asked.items() if not asks)
+
+    def _parts(self, sentence: str) -> dict[str, bool]:
+        asked: dict[str, bool] = {}
+        before = False
+        for clause in clauses(sentence):
+            denied = negative(clause) != (before and inherits(clause))
+            before = denied
+            match = self._choose(self._orders.best(clause))
+            if match and match.label != SMALL_TALK and not conditional(clause):
+                asked[match.label] = _asks(match, denied)
+        return asked
+
+    def _situation(self, text: str) -> str | None:
+        """What a customer's message is about, or None when it says nothing the reader knows."""
+        parts = [part for part in sentences(text) if not self._small_talk(part)]
+        runs = dict.fromkeys(" ".join(run) for run in (parts, *_pairs(parts), *((part,) for part in parts)))
+        matches = [match for run in runs if (match := self._choose(self._customers.best(run))) is not None]
+        best = max(matches, key=lambda match: match.score, default=None)
+        return best.label if best and best.label != SMALL_TALK else None
+
+    def _small_talk(self, sentence: str) -> bool:
+        match = next(iter(self._customers.best(sentence)), None)
+        return match is not None and match.label == SMALL_TALK and match.cosine >= SURE
+
+    def _described(self, text: str) -> str | None:
+        """The situation a description speaks of."""
+        match = self._choose(self._descriptions.best(text))
+        return match.label if match and match.label != SMALL_TALK else None
+
+    def topic(self, text: str) -> str | None:
+        """The domain topic whose description stands in a prompt, or comes nearest to one of its sentences."""
+        return _mentioned(text, self.world.topics, self._topics)
+
+    def persona(self, text: str) -> str | None:
+        """The domain persona whose description stands in a prompt, or comes nearest to one of its sentences."""
+        return _mentioned(text, self.world.persona_descriptions, self._personas)
+
+    def _choose(self, matches: tuple[Match, ...]) -> Match | None:
+        if not matches or matches[0].score < LIKE:
+            return None
+        if len(matches) > 1 and matches[0].score - matches[1].score < MARGIN:
+            return None
+        return matches[0]
+
+
+def _asks(match: Match, denied: bool) -> bool:
+    """Whether a text like this wording asks for the move: the wording does, or the text turns it round."""
+    return (match.entry.kind == "told") == (denied == negative(match.entry.text))
+
+
+def _pairs(parts: list[str]) -> Iterable[tuple[str, str]]:
+    return zip(parts, parts[1:], strict=False)
+
+
+def _mentioned(text: str, descriptions: Mapping[str, str], index: Index) -> str | None:
+    flat = " ".join(html.unescape(text).split())
+    for id_, description in descriptions.items():
+        if " ".join(description.split()) in flat:
+            return id_
+    matches = [match for sentence in sentences(text) for match in index.best(sentence)[:1]]
+    best = max(matches, key=lambda match: match.score, default=None)
+    return best.label if best and best.score >= LIKE else None
+
+
+def _reply_entries(world: World) -> Iterator[Entry]:
+    for move in world.moves:
+        yield from (Entry(move.id, text, "said") for text in move.said)
+        yield from (Entry(move.id, text, "other", wording=False) for text in (move.name, *move.told, *move.forbidden))
+    talk = world.phrases
+    yield from (Entry(SMALL_TALK, text) for text in (*talk.openers, *talk.closers, *talk.platitudes))
+
+
+def _order_entries(world: World) -> Iterator[Entry]:
+    for move in world.moves:
+        yield from (Entry(move.id, text, "told") for text in move.told)
+        yield from (Entry(move.id, text, "forbidden") for text in move.forbidden)
+        yield from (Entry(move.id, text, "other", wording=False) for text in (move.name, *move.said))
+    yield from (Entry(SMALL_TALK, text) for text in world.phrases.vague)
+
+
+def _customer_entries(world: World) -> Iterator[Entry]:
+    for situation in world.situations:
+        yield from (Entry(situation.id, text, "customer") for text in (*situation.customer, *situation.unseen))
+        yield from (Entry(situation.id, text, "described", wording=False) for text in situation.described)
+    talk = world.phrases
+    moods = [mood for persona in world.personas.values() for mood in persona.moods if mood]
+    yield from (Entry(SMALL_TALK, text) for text in (*talk.chatter, *talk.thanks, *talk.leaving, *moods))
+
+
+def _description_entries(world: World) -> Iterator[Entry]:
+    for situation in world.situations:
+        yield from (Entry(situation.id, text, "described") for text in situation.described)
+        others = (*situation.customer, *situation.unseen)
+        yield from (Entry(situation.id, text, "customer", wording=False) for text in others)
+    yield from (Entry(SMALL_TALK, text) for text in world.phrases.vague_descriptions)

@@ -1,0 +1,131 @@
+"""From text to word stems: sentences, clauses, tokens, polarity. Knows no world.
+
+Everything here is plain English rules, written for this room: the simulated models must not share machinery with the
+retrieval they are used to measure.
+"""
+
+import re
+from functools import lru_cache
+
+import snowballstemmer
+
+_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\n+")
+_BULLET = re.compile(r"^\s*(?:[-*•–>#]+|\(?\d{1,2}[.):]|\(?[a-z]\))\s+|^\s*(?:[-*•]+)")
+_CLAUSE = re.compile(r"\s*[;:—–]\s*|\s+-\s+|,\s+|\s+(?=(?:and|but|or|nor|then|so|while|because|instead of|rather than)\s)", re.I)
+_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*|\d[\d.,:/-]*")
+_GAP = re.compile(r"\{[a-z][a-z0-9_]*\}")
+
+_EMPTY = frozenset(
+    "a an the this that these those it its is are was were be been being am do does did have has had having will would "
+    "shall can could may might must should of to in on at for by with from as into about and or but so if then than "
+    "there here i me my mine we us our ours you your yours he him his she her hers they them their theirs who whom "
+    "which what when where how why just very really quite too also please some any all each every both such only own "
+    "s t d ll m re ve don now up out off over again before after more most other no nor not".split()
+) - frozenset("again before after not no up out off over now more other all any who when where why how".split())
+"""Words that carry no content by themselves; those taken back out do in this trade (call *again*, check *before*)."""
+
+_NOT = frozenset("not never no none nobody nothing neither nor cannot without".split())
+_SHUN = frozenset("avoid refrain stop skip omit forget neglect fail resist steer withhold miss".split())
+_UNTIL = frozenset("until till unless before without except".split())
+_PHRASES = re.compile(
+    r"\b(?:leave out|leaves? (?:it|that|this) out|keep (?:away|clear|quiet)|hold back|instead of|rather than|stay away"
+    r"|to yourself|out of (?:the question|it)|off limits|under no circumstances)\b"
+)
+_FIXED = {"can't": "can not", "cannot": "can not", "won't": "will not", "shan't": "shall not", "dont": "do not"}
+
+_IMPERATIVE = frozenset(
+    "acknowledge add address admit advise aim allow always answer apologise apologize arrange ask assume assure avoid be "
+    "begin bring call calm check choose clarify close collect compare complete confirm consider contact cover decline "
+    "demand describe direct do double drop empathise empathize encourage end ensure escalate establish explain express "
+    "find finish first focus follow gather get give go greet guide hand help hold identify include inform insist "
+    "introduce invite keep lead learn leave let limit link list listen look make mention name never note offer open "
+    "outline own pass pick point prefer present promise propose provide put quote raise read reassure recap recommend "
+    "record refer refrain refuse remember remind repeat reply report request resolve respect respond restate return "
+    "review say schedule see send set share show skip speak spell start state stay stick stop suggest summarise "
+    "summarize take talk tell thank transfer treat try turn understand use validate verify wait walk warn watch when "
+    "work write don't do refrain once if whenever before after unless".split()
+)
+_MODAL = re.compile(
+    r"\b(?:must|should|shall|always|never|do not|don't|may not|cannot|can only|may only|has to|have to|need to|needs to"
+    r"|make sure|be sure|remember to|is required|are required|is not allowed|are not allowed|not permitted|ought to)\b"
+)
+
+_DECLINES = re.compile(r"\b(?:i|we)\b[^,.;:!?]{0,18}\b(?:not|never|cannot|unable)\b")
+_INHERITS = re.compile(r"(?:or|nor)\b|and\s+\w+ing\b")
+_CONDITION = re.compile(r"(?:and\s+|but\s+)?(?:if|when|whenever|before|after|once|while|because|since|as|unless|until|where)\b")
+
+_stemmer = snowballstemmer.stemmer("english")
+
+
+def sentences(text: str) -> tuple[str, ...]:
+    """The sentences and list items of a text, bullets taken off, blanks left out."""
+    parts = (_BULLET.sub("", part).strip() for part in _SENTENCE.split(text))
+    return tuple(part for part in parts if part)
+
+
+def clauses(sentence: str) -> tuple[str, ...]:
+    """What a sentence divides into at commas, dashes and conjunctions; the sentence itself when it does not."""
+    parts = [part.strip() for part in _CLAUSE.split(sentence) if part and part.strip()]
+    return tuple(parts) if len(parts) > 1 else (sentence,)
+
+
+def plain(text: str) -> str:
+    """Lower case, straight apostrophes, contractions of *not* spelled out, placeholders as gaps."""
+    text = _GAP.sub(" ", text.lower().replace("’", "'"))
+    for short, long in _FIXED.items():
+        text = text.replace(short, long)
+    return text.replace("n't", " not")
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    return str(_stemmer.stemWord(word))
+
+
+def content(text: str) -> tuple[str, ...]:
+    """The words that carry content, in order; numbers are left out, since any value may stand there."""
+    found = (word.split("'")[0] for word in _WORD.findall(plain(text)) if not word[0].isdigit())
+    return tuple(word for word in found if word not in _EMPTY and len(word) > 1)
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """Stems of the content words, in order."""
+    return tuple(stem(word) for word in content(text))
+
+
+def negative(text: str) -> bool:
+    """Whether the text, taken as a whole, forbids or denies: an odd number of negations.
+
+    *Do not forget to* counts two, and so does *do not … until …*: both ask for what follows.
+    """
+    plainly = plain(text)
+    count = len(_PHRASES.findall(plainly))
+    for word in _WORD.findall(plainly):
+        if word in _NOT or word in _SHUN or (count and word in _UNTIL):
+            count += 1
+    return count % 2 == 1
+
+
+def declines(text: str) -> bool:
+    """Whether the speaker says that they cannot, will not or do not: *I can't promise a refund*."""
+    return bool(_DECLINES.search(plain(text)))
+
+
+def inherits(clause: str) -> bool:
+    """Whether a clause goes on under the negation before it: *avoid blaming them **or** promising a refund*."""
+    return bool(_INHERITS.match(plain(clause)))
+
+
+def conditional(clause: str) -> bool:
+    """Whether a clause only says when: *before you touch the account*, *if they are angry*."""
+    return bool(_CONDITION.match(plain(clause)))
+
+
+def instructs(sentence: str) -> bool:
+    """Whether a sentence reads as an instruction: an imperative, or a must, should, never."""
+    words = _WORD.findall(plain(sentence))
+    if len(words) < 2:
+        return False
+    return words[0] in _IMPERATIVE or (words[0] in ("please", "kindly", "then") and len(words) > 2) or bool(
+        _MODAL.search(plain(sentence))
+    )
