@@ -1,0 +1,213 @@
+"""The database: one place where everything durable lives. SQLite by path, PostgreSQL by URL.
+
+Promises:
+
+- What `begin` has committed, or `write` has returned from, survives a kill, a full disk and (SQLite) a power cut.
+- A file that is damaged, foreign or made by a newer version is refused in one sentence and left as it was.
+- Several processes may use the same database; writers wait for each other.
+
+Rooms that own tables declare them on `metadata`; `storage.migrations` brings a database up to date when it is opened.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, cast
+
+import anyio.to_thread
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from preceptor.errors import Defect, NotFound, PreceptorError, UserError
+from preceptor.storage import migrations, sqlite
+from preceptor.storage.locks import Locks
+from preceptor.storage.writer import Writer
+
+ResultT = TypeVar("ResultT")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+"""Every table of every room. A test holds it against what the migrations make."""
+
+
+class Database:
+    """An open database. Use `open`; close it, or use it as a context manager."""
+
+    def __init__(self, engine: sa.Engine, name: str) -> None:
+        self.name = name
+        """How messages call it: the file's path, or the URL without its password."""
+        self._engine = engine
+        self._writing = threading.Lock()
+        self._owner: int | None = None
+        self._writer = Writer(self.begin)
+        self._locks = Locks(engine, name)
+
+    @classmethod
+    def open(cls, url: str | Path, *, create: bool = True) -> "Database":
+        """Open a database and bring its schema up to date.
+
+        `url` is a path or an SQLAlchemy URL. Without `create`, a file that is not there is an error.
+
+        Raises:
+            NotFound: there is no such file, or no such place.
+            Conflict: a newer version made it, or another process keeps it locked.
+            UserError: not a database, damaged, not ours, or cannot be read or written.
+        """
+        parsed = _url(url)
+        name = parsed.database or "" if _is_sqlite(parsed) else parsed.render_as_string(hide_password=True)
+        if _is_sqlite(parsed):
+            _check_place(name, create)
+        database = cls(_engine(parsed), name)
+        try:
+            migrations.upgrade(database.begin, database.reading, name)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @property
+    def journal(self) -> Literal["wal", "rollback", "server"]:
+        """How commits are made safe; `doctor` shows it. ``rollback`` where SQLite's WAL has its old fault."""
+        if self._engine.dialect.name != "sqlite":
+            return "server"
+        return sqlite.journal_for(sqlite3.sqlite_version_info[:3])
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction that may write: committed at the end of the block, rolled back if it raises.
+
+        Raises:
+            UserError, Conflict: the disk or the file does not allow it; nothing of the block was kept.
+            Defect: the calling thread is already inside such a block.
+        """
+        if self._owner == threading.get_ident():
+            raise Defect("A write transaction was begun inside another one.")
+        # In one process writers queue here, where a waiter wakes at once; SQLite would let them poll.
+        with self._writing, self._explained():
+            self._owner = threading.get_ident()
+            try:
+                with self._engine.begin() as connection:
+                    yield connection
+            finally:
+                self._owner = None
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A consistent view that must not write."""
+        with self._explained(), self._engine.connect() as connection:
+            options: dict[str, Any] = {"reading": True}
+            if self._engine.dialect.name != "sqlite":
+                options["isolation_level"] = "REPEATABLE READ"
+            with connection.execution_options(**options).begin():
+                yield connection
+
+    async def write(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
+        """Run `work` in a transaction shared with whoever else is waiting; return when it is on disk.
+
+        A `work` that raises is undone alone, and its exception is raised here.
+
+        Raises:
+            UserError, Conflict: as `begin`.
+        """
+        return cast(ResultT, await asyncio.wrap_future(self._writer.put(work)))
+
+    async def read(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
+        """Run `work` with a consistent view, in a thread."""
+
+        def run() -> ResultT:
+            with self.reading() as connection:
+                return work(connection)
+
+        return await anyio.to_thread.run_sync(run)
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """Hold a named lock that dies with this process; see `Locks.hold`."""
+        return self._locks.hold(name)
+
+    def check(self) -> tuple[str, ...]:
+        """Read the whole database and say what is wrong with it; empty when nothing is."""
+        if self._engine.dialect.name != "sqlite":
+            return ()
+        with self.reading() as connection:
+            rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        return tuple(row for row in rows if row != "ok")
+
+    def close(self) -> None:
+        self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as fault:
+            told = sqlite.explain(fault, self.name) or _unreachable(fault, self.name)
+            if told is None:
+                raise
+            raise told from fault
+
+
+def _url(url: str | Path) -> sa.URL:
+    if isinstance(url, Path) or "://" not in url:
+        return sa.URL.create("sqlite", database=str(url))
+    try:
+        parsed = sa.make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError):
+        # The URL may hold a password, so it is not repeated.
+        raise UserError("The database URL cannot be used. Give a path, sqlite:///PATH or postgresql://…") from None
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+
+
+def _is_sqlite(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    # Readers are threads of ours, so the pool needs no limit of its own.
+    try:
+        engine = sa.create_engine(url, max_overflow=-1)
+    except ImportError as fault:
+        raise UserError(f"This database needs {fault.name!r}. Install preceptor with its 'postgres' extra.") from None
+    if _is_sqlite(url):
+        sqlite.prepare(engine)
+    return engine
+
+
+def _check_place(name: str, create: bool) -> None:
+    if name in ("", ":memory:"):
+        raise UserError("A database in memory would lose what it promises to keep. Name a file.")
+    path = Path(name)
+    if path.is_dir():
+        raise UserError(f"{name!r} is a folder. Name a file in it for the database.")
+    if path.exists():
+        return
+    if not create:
+        raise NotFound(f"There is no database {name!r}. `preceptor teach` makes one.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise UserError(f"The folder {str(path.parent)!r} cannot be made: {fault.strerror}.") from None
+
+
+def _unreachable(fault: DBAPIError, name: str) -> PreceptorError | None:
+    if isinstance(fault, sa.exc.OperationalError) and fault.connection_invalidated is not None:
+        reason = str(fault.orig).strip().splitlines()
+        return UserError(f"The database {name!r} could not be used: {reason[0] if reason else 'no reason given'}.")
+    return None

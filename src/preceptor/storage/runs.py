@@ -1,0 +1,166 @@
+"""Runs: one teaching or evaluation job each, with its resolved settings, its events in order, and its result."""
+
+import difflib
+import secrets
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+import sqlalchemy as sa
+
+from preceptor.errors import Conflict, NotFound
+from preceptor.storage.canonical import canonical
+from preceptor.storage.database import Database, metadata
+
+Status = Literal["running", "done", "stopped", "failed"]
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("settings", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("created", sa.String, nullable=False),
+    sa.Column("finished", sa.String),
+    sa.Column("result", sa.Text),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("run", sa.String, sa.ForeignKey(runs.c.id), primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    id: str
+    """Sorts by time of creation: ``20261121-153012-ab12``."""
+    kind: str
+    """``teach``, ``evaluate``…"""
+    status: Status
+    settings: dict[str, Any]
+    """As resolved when the run began, without secrets."""
+    seed: int
+    created: str
+    """ISO 8601, UTC."""
+    finished: str | None = None
+    result: Any = None
+
+
+@dataclass(frozen=True)
+class Event:
+    n: int
+    """Counts from 1 within its run."""
+    at: str
+    """ISO 8601, UTC."""
+    kind: str
+    body: Any
+
+
+class Runs:
+    """The runs of a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def create(self, kind: str, settings: Mapping[str, Any], seed: int) -> Run:
+        at = datetime.now(UTC)
+        run = Run(_new_id(at), kind, "running", dict(settings), seed, at.isoformat(timespec="seconds"))
+        row = {"id": run.id, "kind": kind, "status": run.status, "seed": seed, "created": run.created}
+        with self._db.begin() as connection:
+            connection.execute(runs.insert(), row | {"settings": canonical(settings).decode()})
+        return run
+
+    def get(self, prefix: str) -> Run:
+        """The run with this id, or the only one whose id begins so.
+
+        Raises:
+            NotFound: naming the nearest.
+            Conflict: several begin so.
+        """
+        found = sa.select(runs).where(runs.c.id.startswith(prefix, autoescape=True)).order_by(runs.c.id)
+        with self._db.reading() as connection:
+            rows = connection.execute(found).all()
+            ids = [] if rows else connection.scalars(sa.select(runs.c.id).order_by(runs.c.id)).all()
+        if not rows:
+            raise NotFound(_missing(prefix, list(ids)))
+        exact = [row for row in rows if row.id == prefix] or rows
+        if len(exact) > 1:
+            raise Conflict(f"{prefix!r} could be run {exact[0].id!r} or {exact[1].id!r}. Give more of the id.")
+        return _run(exact[0])
+
+    def list(self) -> tuple[Run, ...]:
+        """All runs, newest first."""
+        with self._db.reading() as connection:
+            return tuple(_run(row) for row in connection.execute(sa.select(runs).order_by(runs.c.id.desc())))
+
+    def finish(self, run_id: str, status: Status, result: Any = None) -> None:
+        """Set how a run stands; ``running`` reopens it. A result once given stays until another is."""
+        at = None if status == "running" else _now()
+        values: dict[str, Any] = {"status": status, "finished": at}
+        if result is not None:
+            values["result"] = canonical(result).decode()
+        with self._db.begin() as connection:
+            if connection.execute(runs.update().where(runs.c.id == run_id).values(values)).rowcount == 0:
+                raise NotFound(f"There is no run {run_id!r}.")
+
+    def event(self, run_id: str, kind: str, body: Any) -> int:
+        """Append an event; its number."""
+        with self._db.begin() as connection:
+            return _append(connection, run_id, kind, body)
+
+    async def note(self, run_id: str, kind: str, body: Any) -> int:
+        """`event`, sharing its commit with whoever else is writing."""
+        return await self._db.write(lambda connection: _append(connection, run_id, kind, body))
+
+    def events(self, run_id: str, after: int = 0) -> tuple[Event, ...]:
+        """The events of a run in order, from the one after number `after`."""
+        wanted = sa.select(events).where(events.c.run == run_id, events.c.n > after).order_by(events.c.n)
+        with self._db.reading() as connection:
+            return tuple(Event(r.n, r.at, r.kind, orjson.loads(r.body)) for r in connection.execute(wanted))
+
+    def lock(self, run_id: str) -> AbstractContextManager[None]:
+        """Hold a run, so that no other process works on it; let go when this process ends, however it ends.
+
+        Raises:
+            Conflict: another process holds it.
+        """
+        return self._db.lock(run_id)
+
+
+def _append(connection: sa.Connection, run_id: str, kind: str, body: Any) -> int:
+    last = connection.scalar(sa.select(sa.func.max(events.c.n)).where(events.c.run == run_id)) or 0
+    row = {"run": run_id, "n": last + 1, "at": _now(), "kind": kind, "body": canonical(body).decode()}
+    connection.execute(events.insert(), row)
+    return last + 1
+
+
+def _run(row: Any) -> Run:
+    result = None if row.result is None else orjson.loads(row.result)
+    settings = orjson.loads(row.settings)
+    return Run(row.id, row.kind, row.status, settings, row.seed, row.created, row.finished, result)
+
+
+def _missing(prefix: str, ids: list[str]) -> str:
+    if not ids:
+        return f"There is no run {prefix!r}, nor any other yet. `preceptor teach` starts one."
+    near = (difflib.get_close_matches(prefix, ids, 1, 0) or ids[-1:])[0]
+    return f"There is no run {prefix!r}. The nearest is {near!r}; `preceptor runs` lists them."
+
+
+def _new_id(at: datetime) -> str:
+    return f"{at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

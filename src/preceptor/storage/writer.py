@@ -1,0 +1,92 @@
+"""One thread that writes for everybody: group commit.
+
+Whatever is waiting when the thread comes round goes into one transaction, each piece in a savepoint of its own, so that
+one that fails takes nothing else with it; then one commit, and only then is anyone told. A commit costs a few
+synchronous disk writes; a hundred callers share them.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import sqlalchemy as sa
+
+Work = Callable[[sa.Connection], Any]
+
+
+@dataclass(frozen=True)
+class _Job:
+    work: Work
+    future: "Future[Any]"
+
+
+class Writer:
+    """Runs pieces of work inside shared transactions, in the order they came."""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._begin = begin
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def put(self, work: Work) -> "Future[Any]":
+        """Queue a piece of work; its future is done when the work is on disk, or has failed."""
+        self._start()
+        job = _Job(work, Future())
+        self._jobs.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """Finish what is queued and end the thread."""
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            thread.join()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="preceptor-writer", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            jobs = [self._jobs.get()]
+            while not self._jobs.empty():
+                jobs.append(self._jobs.get())
+            open_ = None not in jobs
+            self._commit([job for job in jobs if job is not None and job.future.set_running_or_notify_cancel()])
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        if not jobs:
+            return
+        try:
+            with self._begin() as connection:
+                outcomes = [_attempt(connection, job.work) for job in jobs]
+        except BaseException as fault:
+            for job in jobs:
+                job.future.set_exception(fault)
+            return
+        for job, tell in zip(jobs, outcomes, strict=True):
+            tell(job.future)
+
+
+def _attempt(connection: sa.Connection, work: Work) -> Callable[["Future[Any]"], None]:
+    """Run one piece in a savepoint; what to tell its owner once everything is committed."""
+    savepoint = connection.begin_nested()
+    try:
+        result = work(connection)
+        savepoint.commit()
+    except Exception as fault:
+        failure = fault
+        # When the database itself has given up the transaction this raises, and the whole batch fails: nothing of it is
+        # on disk, so nothing of it may be acknowledged.
+        savepoint.rollback()
+        return lambda future: future.set_exception(failure)
+    return lambda future: future.set_result(result)
