@@ -11,7 +11,7 @@ Count = Annotated[int, pydantic.Field(ge=1)]
 class Teaching(pydantic.BaseModel):
     """Settings of the loop. The defaults suit a few hundred model calls per scenario."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     seed: int = 0
     """The same seed with the same models gives the same library."""

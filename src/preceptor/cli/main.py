@@ -1,0 +1,63 @@
+"""The `preceptor` command: its sub-commands, and how failures end.
+
+Exit codes: 0 done, 1 a failure told in one sentence, 2 wrong usage, 130 stopped by Ctrl-C.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from preceptor.cli import init
+from preceptor.errors import PreceptorError
+
+app = typer.Typer(
+    name="preceptor",
+    help="A large model coaches a small one, without touching weights.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("init")(init.init)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"preceptor {version('preceptor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """A large model coaches a small one, without touching weights."""
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Failures are told on standard error, never as a traceback."""
+    try:
+        app(list(arguments), prog_name="preceptor")
+    except PreceptorError as fault:
+        return _fail(str(fault))
+    except OSError as fault:
+        where = f" ({fault.filename})" if fault.filename else ""
+        return _fail(f"The system refused: {fault.strerror or fault}{where}.")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    typer.echo(f"preceptor: {sentence}", err=True)
+    return 1

@@ -1,0 +1,164 @@
+"""What `preceptor.toml` may say: the sections, their keys, defaults, and what each key means.
+
+The line under a key is its documentation everywhere: in docs/reference/settings.md and in the file `preceptor init`
+writes. A key without one fails a test.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+
+from preceptor.teaching.settings import Teaching
+
+Role = Literal["teacher", "student", "customer", "judge"]
+ROLES: tuple[Role, ...] = ("teacher", "student", "customer", "judge")
+
+Text = Annotated[str, pydantic.Field(min_length=1)]
+Count = Annotated[int, pydantic.Field(ge=1)]
+Price = Annotated[Decimal, pydantic.Field(ge=0)]
+
+
+class Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+class ProjectSection(Section):
+    """Where things are. Paths are relative to the folder of preceptor.toml."""
+
+    domain: Path = Path("domain.yaml")
+    """The file that says who the agent works for: role, goal, policy, topics, personas, tools."""
+    database: Text = "preceptor.db"
+    """A file for SQLite, or the URL of a PostgreSQL database: libraries, releases, runs and every call live there."""
+    library: Text = "default"
+    """Which library of the database to use; one database can hold several."""
+    currency: Text = "USD"
+    """The currency of prices and of budget.money; only shown, never converted."""
+
+
+class AnyModel(Section):
+    """ROLE is teacher, student, customer or judge. These keys every model has, wherever it runs."""
+
+    temperature: Annotated[float, pydantic.Field(ge=0)] | None = None
+    """Sampling temperature; the role's own when not given. Dropped, with a note, where the model refuses it."""
+    top_p: Annotated[float, pydantic.Field(gt=0, le=1)] | None = None
+    """Nucleus sampling; the provider's default when not given."""
+    max_tokens: Count | None = None
+    """The longest reply, in tokens; the role's own bound when not given. One is always sent: a reply without a bound
+    cannot be reserved for in a budget."""
+    price_input: Price = Decimal(0)
+    """Price of a million prompt tokens, in project.currency. 0: costs nothing, and is not counted as money."""
+    price_output: Price = Decimal(0)
+    """Price of a million completion tokens, in project.currency."""
+    concurrency: Count = 32
+    """Most calls at a time. Fewer are made while the server says 429."""
+    requests_per_minute: Annotated[float, pydantic.Field(gt=0)] | None = None
+    """Most calls a minute; no such limit when not given."""
+
+
+class Endpoint(AnyModel):
+    """A model behind any OpenAI-compatible endpoint."""
+
+    kind: Literal["openai"]
+    """A model behind an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, TGI, Azure, OpenRouter, OpenAI…"""
+    base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")]
+    """The endpoint, up to and including its version, such as http://127.0.0.1:8000/v1."""
+    model: Text
+    """The model's name there."""
+    key_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The environment variable that holds the key. The key itself never stands in a file. Not given: no key is sent."""
+    timeout: Annotated[float, pydantic.Field(gt=0)] = 120.0
+    """Seconds to wait for a reply before the call counts as failed and is tried again."""
+    context_length: Count | None = None
+    """Tokens of prompt and reply the model can take. Longer conversations lose their oldest turns, with a note.
+    Not given: learned from the server's refusal."""
+
+
+class Simulated(AnyModel):
+    """A model of a simulated world: costs nothing, needs no network, and proves nothing about real models."""
+
+    kind: Literal["simulated"]
+    """A model of a world file, in process. Everything it shows is marked "simulated"."""
+    world: Text = "broadband"
+    """A world that comes with the package, or the path of a world file."""
+    model: Text
+    """The model's id in the world file."""
+    latency: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Seconds each call takes; for trying out how a slow model feels."""
+
+
+ModelSection = Annotated[Endpoint | Simulated, pydantic.Field(discriminator="kind")]
+
+
+class ModelsSection(Section):
+    """The models, by role."""
+
+    teacher: ModelSection
+    """The model that knows better. Only called while teaching and evaluating."""
+    student: ModelSection
+    """The model to be improved; the only one customers ever meet."""
+    customer: ModelSection
+    """Plays the customers while teaching and evaluating."""
+    judge: ModelSection
+    """Compares replies and scores conversations. Best a model that is neither teacher nor student."""
+
+    def of(self, role: Role) -> Endpoint | Simulated:
+        section: Endpoint | Simulated = getattr(self, role)
+        return section
+
+
+class RetrievalSection(Section):
+    """Which strategies apply to a conversation, and when none do."""
+
+    embedder: Literal["static", "endpoint", "onnx"] = "static"
+    """How texts become vectors: word vectors that come with the package, an OpenAI-compatible embeddings endpoint, or a
+    model folder run by onnxruntime (extra `onnx`)."""
+    base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
+    """For `endpoint`: the endpoint, up to and including its version."""
+    model: Text | None = None
+    """For `endpoint`: the embedding model's name there."""
+    key_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """For `endpoint`: the environment variable that holds the key."""
+    folder: Path | None = None
+    """For `onnx`: the folder with model.onnx and tokenizer.json."""
+
+    @pydantic.model_validator(mode="after")
+    def _complete(self) -> "RetrievalSection":
+        needed = {"endpoint": ("base_url", "model"), "onnx": ("folder",), "static": ()}[self.embedder]
+        for key in needed:
+            if getattr(self, key) is None:
+                raise ValueError(f"embedder = {self.embedder!r} needs retrieval.{key}")
+        return self
+
+
+class BudgetSection(Section):
+    """What a run may use, over all roles together. Never overshot; a run that comes to the end of it can be resumed."""
+
+    calls: Annotated[int, pydantic.Field(ge=0)] | None = None
+    """Most calls, every retry counted. No bound when not given."""
+    tokens: Annotated[int, pydantic.Field(ge=0)] | None = None
+    """Most tokens, prompts and replies together."""
+    money: Price | None = None
+    """Most money, in project.currency, by the prices of the models."""
+
+
+class LibrarySection(Section):
+    """Who decides what may reach customers."""
+
+    approve_by_rule: bool = False
+    """true: what passed the measured gate and carries no warning is approved without a person. false: only what a
+    person approved can be released."""
+
+
+class Settings(Section):
+    """A whole settings file, resolved: defaults filled in."""
+
+    project: ProjectSection = ProjectSection()
+    models: ModelsSection
+    teaching: Teaching = Teaching()
+    retrieval: RetrievalSection = RetrievalSection()
+    budget: BudgetSection = BudgetSection()
+    library: LibrarySection = LibrarySection()

@@ -1,0 +1,106 @@
+"""New projects: a commented preceptor.toml and domain.yaml that run as they are on a simulated world."""
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from preceptor.dialogue.domain import Domain
+from preceptor.errors import Conflict, NotFound, UserError
+from preceptor.settings.reading import FILE
+from preceptor.settings.rendering import commented
+from preceptor.settings.schema import ROLES
+from preceptor.simulated.world import World, shipped_names
+
+DOMAIN_FILE = "domain.yaml"
+
+
+def names() -> tuple[str, ...]:
+    """The templates there are: one for each world that comes with the package."""
+    return shipped_names()
+
+
+def write(folder: Path, template: str) -> tuple[Path, ...]:
+    """Write a new project's files into a folder, which is made if need be.
+
+    Raises:
+        NotFound: there is no such template.
+        Conflict: one of the files is there already; nothing was written.
+        UserError: the folder cannot be written to.
+    """
+    if template not in names():
+        raise NotFound(f"There is no template {template!r}; there are: {', '.join(names())}.")
+    world = World.shipped(template)
+    texts = {folder / FILE: settings_text(world), folder / DOMAIN_FILE: domain_text(world.domain)}
+    for path in texts:
+        if path.exists():
+            raise Conflict(f"{str(path)!r} is there already and was left alone. Choose another name, or move it away.")
+    try:
+        _write(texts)
+    except OSError as fault:
+        raise UserError(f"The project cannot be written to {str(folder)!r}: {fault.strerror}.") from None
+    return tuple(texts)
+
+
+def settings_text(world: World) -> str:
+    """preceptor.toml with every role played by the world."""
+    return commented(
+        {f"models.{role}": {"kind": "simulated", "world": world.name, "model": world.roles[role]} for role in ROLES}
+    )
+
+
+def domain_text(domain: Mapping[str, Any]) -> str:
+    """domain.yaml: the mapping with a comment before each key."""
+    Domain.parse(domain, "The template's domain")
+    parts = [_HEAD]
+    for key, comment in _COMMENTS.items():
+        body = _yaml(key, domain[key]) if domain.get(key) else textwrap.indent(_EXAMPLES[key], "# ")
+        parts.append(f"{textwrap.fill(comment, 100, initial_indent='# ', subsequent_indent='# ')}\n{body}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _write(texts: Mapping[Path, str]) -> None:
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _yaml(key: str, value: Any) -> str:
+    if isinstance(value, str) and "\n" in value.strip():
+        return f"{key}: |\n{textwrap.indent(value.strip(), '  ')}"
+    text = yaml.dump({key: value}, Dumper=_Indented, sort_keys=False, allow_unicode=True, width=110)
+    return text.rstrip()
+
+
+class _Indented(yaml.SafeDumper):
+    """Lists stand indented below their key, as people write them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+_HEAD = "# Who the agent works for. Every text here is read by models: write as you would to a new colleague."
+_COMMENTS = {
+    "name": "The company or desk, as customers know it.",
+    "role": "Who the agent is; opens its system message.",
+    "goal": "What the agent is to achieve.",
+    "policy": "What it may and may not do: facts and limits, a sentence each. Part of its system message.",
+    "topics": (
+        "What customers come with, told to the simulated customer in the second person. weight: how often, relative to "
+        "the others (1 when not given)."
+    ),
+    "personas": "How customers write and feel, told to the simulated customer in the second person.",
+    "tools": "Functions the agent may call, as OpenAI function schemas; none when left out.",
+}
+_EXAMPLES = {
+    "policy": "policy: |\n  Refunds are decided by the billing team.",
+    "tools": (
+        "tools:\n"
+        "  - name: find_order\n"
+        "    description: Looks an order up by its number.\n"
+        "    parameters: {type: object, properties: {number: {type: string}}, required: [number]}"
+    ),
+}
