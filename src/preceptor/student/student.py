@@ -35,9 +35,7 @@ class Student:
     finder: Finder | None = None
     placement: Placement = "system_end"
 
-    def using(
-        self, taught: Guidance | Release, embedder: Embedder | None = None, name: str | None = None
-    ) -> "Student":
+    def using(self, taught: Guidance | Release, embedder: Embedder | None = None, name: str | None = None) -> "Student":
         """This student with a release (or a library still being taught) in place.
 
         Without an embedder, the embedded default (static word vectors) is used.

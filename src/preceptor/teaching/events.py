@@ -6,7 +6,15 @@ from typing import Literal
 from preceptor.library.model import Effect, Scenario, Strategy
 
 PhaseName = Literal[
-    "conversations", "comparing", "scenarios", "strategies", "placement", "acceptance", "no harm", "held-out", "consolidation"
+    "conversations",
+    "comparing",
+    "scenarios",
+    "strategies",
+    "placement",
+    "acceptance",
+    "no harm",
+    "held-out",
+    "consolidation",
 ]
 
 

@@ -1,0 +1,26 @@
+"""Customers ready to talk: who they are and what gives them a voice."""
+
+from dataclasses import dataclass
+
+from preceptor.dialogue.agent import Agent
+from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.customers import Customer, Voice, draw_customers
+from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.rollout import Rollout
+from preceptor.llm.model import Model
+
+
+@dataclass(frozen=True)
+class Customers:
+    """The customers of an evaluation, the same for every arm."""
+
+    who: tuple[Customer, ...]
+    rollout: Rollout
+
+    @classmethod
+    def draw(cls, domain: Domain, model: Model, count: int, seed: int = 0, max_turns: int = 8) -> "Customers":
+        """Draw customers of a domain and let `model` speak for them."""
+        return cls(draw_customers(domain, count, seed), Rollout(Voice(model, domain), max_turns))
+
+    async def talk(self, agent: Agent, customer: Customer) -> Conversation:
+        return await self.rollout.play(agent, customer)

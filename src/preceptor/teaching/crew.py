@@ -1,0 +1,59 @@
+"""Who takes part in a teaching run."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from preceptor.dialogue.agents import ModelAgent
+from preceptor.dialogue.customers import Voice
+from preceptor.dialogue.domain import Domain
+from preceptor.judging.judge import Judge
+from preceptor.llm.model import Model
+from preceptor.llm.parallel import gather
+from preceptor.retrieval.embedding import Embedder
+from preceptor.storage.canonical import content_hash
+from preceptor.student.student import Student
+from preceptor.teaching.events import Event, PhaseName, Progress
+from preceptor.teaching.settings import Teaching
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The roles of a run with the settings and ears they share."""
+
+    domain: Domain
+    teacher: ModelAgent
+    student: Student
+    """The student alone; `student.using(…)` is the student taught so far."""
+    voice: Voice
+    judge: Judge
+    embedder: Embedder
+    settings: Teaching
+    tell: Callable[[Event], None]
+
+    @property
+    def teacher_model(self) -> Model:
+        return self.teacher.model
+
+    async def all(self, phase: PhaseName, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Run jobs at once, results in order, telling of progress."""
+        done = 0
+        self.tell(Progress(phase, 0, len(jobs)))
+
+        def counted(job: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+            async def run() -> T:
+                nonlocal done
+                result = await job()
+                done += 1
+                self.tell(Progress(phase, done, len(jobs)))
+                return result
+
+            return run
+
+        return await gather([counted(job) for job in jobs])
+
+    def seed(self, *purpose: object) -> int:
+        """A seed of its own for each purpose, so that no two measurements share their luck."""
+        return int(content_hash([self.settings.seed, *purpose])[:7], 16)

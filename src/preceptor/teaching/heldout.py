@@ -1,0 +1,40 @@
+"""The held-out score: satisfaction of customers nothing is taught from, with the library as it stands."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from scipy import stats
+
+from preceptor.dialogue.agent import Agent
+from preceptor.dialogue.customers import Customer
+from preceptor.dialogue.rollout import Rollout
+from preceptor.judging.verdicts import Rating, Unscored
+from preceptor.teaching.crew import Crew
+from preceptor.teaching.events import HeldOutScore
+
+
+async def score(crew: Crew, agent: Agent, customers: Sequence[Customer], iteration: int) -> HeldOutScore | None:
+    """Let the agent serve the held-out customers and rate each conversation; None if none could be rated."""
+    rollout = Rollout(crew.voice, crew.settings.max_turns)
+
+    async def serve(customer: Customer) -> Rating | Unscored:
+        conversation = await rollout.play(agent, customer)
+        return await crew.judge.rate(conversation, customer.seed)
+
+    ratings = await crew.all("held-out", [partial(serve, customer) for customer in customers])
+    values = [rating.satisfaction for rating in ratings if isinstance(rating, Rating)]
+    if not values:
+        return None
+    mean, low, high = interval(values)
+    return HeldOutScore(iteration, mean, low, high, len(values), len(ratings) - len(values))
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and 95 % t interval of independent values; a single value has no interval but the scale."""
+    n = len(values)
+    mean = sum(values) / n
+    if n < 2:
+        return mean, 1.0, 5.0
+    error = float(stats.sem(values))
+    half = float(stats.t.ppf(0.975, n - 1)) * error
+    return mean, mean - half, mean + half

@@ -1,0 +1,117 @@
+"""Step 1, scenario generation: conversations are held, and at each agent turn the student is held against the teacher.
+
+The teacher speaks a share of the agent's turns that shrinks from iteration to iteration, so that what is learned covers
+the states the *student* gets itself into (Ross, Gordon and Bagnell's DAgger, arXiv 1011.0686).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from preceptor.dialogue.agent import Agent
+from preceptor.dialogue.conversation import Context, Conversation, Turn
+from preceptor.dialogue.customers import Customer
+from preceptor.dialogue.rollout import Rollout
+from preceptor.errors import BadReply, Rejected
+from preceptor.judging.verdicts import Comparison
+from preceptor.storage.canonical import content_hash
+from preceptor.teaching.crew import Crew
+from preceptor.teaching.events import Note
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A context, what the student and the teacher say in it, and which is better."""
+
+    context: Context
+    customer: str
+    """Moments of one customer are never on both sides of a test."""
+    student: Turn
+    teacher: Turn
+    reference: str
+    """What a person answered, when the context comes from a log."""
+    comparison: Comparison
+    """Of the teacher's reply against the student's."""
+    first: bool
+    """The first moment of its conversation in which the student falls short."""
+
+    @property
+    def falls_short(self) -> bool:
+        return self.comparison.outcome == "win"
+
+
+@dataclass(frozen=True)
+class Alternating:
+    """Teacher and student share the agent's part; who speaks is drawn per turn, from the context itself."""
+
+    teacher: Agent
+    student: Agent
+    share: float
+    """The teacher's share of turns."""
+    seed: int
+    name: str = "teacher and student"
+
+    async def reply(self, context: Context, seed: int) -> Turn:
+        return await self.speaker(context).reply(context, seed)
+
+    def speaker(self, context: Context) -> Agent:
+        draw = int(content_hash([self.seed, context.key])[:8], 16) / 0xFFFFFFFF
+        return self.teacher if draw < self.share else self.student
+
+
+async def hold_conversations(
+    crew: Crew, student: Agent, customers: Sequence[Customer], share: float
+) -> list[Conversation]:
+    """Let customers talk to teacher and student by turns."""
+    agent = Alternating(crew.teacher, student, share, crew.settings.seed)
+    rollout = Rollout(crew.voice, crew.settings.max_turns)
+    return await crew.all("conversations", [partial(rollout.play, agent, customer) for customer in customers])
+
+
+async def compare(crew: Crew, student: Agent, conversations: Sequence[Conversation]) -> list[Moment]:
+    """Hold the student against the teacher at every agent turn of the conversations.
+
+    Moments whose measurement failed are left out and counted in a note. Order: as in the conversations.
+    """
+    jobs = [
+        partial(_compare_at, crew, student, conversation, context, said)
+        for conversation in conversations
+        for context, said in conversation.contexts()
+        if context.turns[-1].party == "customer"
+    ]
+    found = await crew.all("comparing", jobs)
+    _note_failures(crew, sum(moment is None for moment in found))
+    return _mark_first([moment for moment in found if moment is not None])
+
+
+async def _compare_at(
+    crew: Crew, student: Agent, conversation: Conversation, context: Context, said: Turn
+) -> Moment | None:
+    seed = crew.seed("compare", context.key)
+    try:
+        ours = await student.reply(context, seed)
+        theirs = await crew.teacher.reply(context, seed)
+    except (BadReply, Rejected):
+        return None
+    verdict = await crew.judge.compare(context, ours, theirs, seed)
+    if not isinstance(verdict, Comparison):
+        return None
+    reference = "" if conversation.source == "simulated" else said.text
+    customer = conversation.customer or content_hash(conversation.turns)[:16]
+    return Moment(context, customer, ours, theirs, reference, verdict, first=False)
+
+
+def _mark_first(moments: list[Moment]) -> list[Moment]:
+    seen: set[str] = set()
+    marked = []
+    for moment in moments:
+        first = moment.falls_short and moment.customer not in seen
+        if first:
+            seen.add(moment.customer)
+        marked.append(replace(moment, first=first))
+    return marked
+
+
+def _note_failures(crew: Crew, count: int) -> None:
+    if count:
+        crew.tell(Note(f"{count} comparisons are unscored: a reply or a verdict could not be used."))

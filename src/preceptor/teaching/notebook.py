@@ -1,0 +1,84 @@
+"""What a teaching run knows so far: scenarios, strategies by fate, and the evidence for each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from preceptor.dialogue.conversation import Context
+from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy
+from preceptor.teaching.moments import Moment
+from preceptor.teaching.scenarios import Book
+
+
+@dataclass
+class Notebook:
+    """The state of the loop; `guidance` is what a student would be given now."""
+
+    domain: str
+    false_injections: float
+    placement: Placement = "system_end"
+    book: Book = field(default_factory=Book)
+    accepted: dict[str, Strategy] = field(default_factory=dict)
+    waiting: dict[str, Strategy] = field(default_factory=dict)
+    """Written, helpful so far, but not on enough contexts to decide."""
+    refused: dict[str, tuple[Strategy, str]] = field(default_factory=dict)
+    dropped: dict[str, Strategy] = field(default_factory=dict)
+    evidence: dict[str, list[Evidence]] = field(default_factory=dict)
+    source_customers: dict[str, set[str]] = field(default_factory=dict)
+    """By scenario: customers its strategies were written from."""
+
+    @classmethod
+    def opened(cls, start: Guidance) -> "Notebook":
+        """A notebook that goes on from a library."""
+        notebook = cls(start.domain, start.false_injections, start.placement)
+        for scenario in start.scenarios:
+            notebook.book.open(scenario)
+        notebook.accepted = {strategy.id: strategy for strategy in start.strategies}
+        return notebook
+
+    def guidance(self) -> Guidance:
+        return Guidance(
+            self.domain,
+            tuple(self.book.scenarios.values()),
+            tuple(self.accepted.values()),
+            self.placement,
+            self.false_injections,
+        )
+
+    def in_force(self, scenario: str) -> tuple[Strategy, ...]:
+        """General strategies and those of the scenario, as they would stand in the slot."""
+        guidance = self.guidance()
+        return (*guidance.of(None), *guidance.of(scenario))
+
+    def known(self, strategy_id: str) -> bool:
+        return strategy_id in self.accepted or strategy_id in self.refused or strategy_id in self.waiting
+
+    def note(self, strategy_id: str, evidence: Iterable[Evidence]) -> None:
+        self.evidence.setdefault(strategy_id, []).extend(evidence)
+
+    def refuse(self, strategy: Strategy, reason: str) -> None:
+        for shelf in (self.accepted, self.waiting):
+            shelf.pop(strategy.id, None)
+        self.refused[strategy.id] = (replace(strategy, measured="refused"), reason)
+
+    def held_back(self, scenario: str) -> tuple[Context, ...]:
+        """Contexts of a scenario from customers that nothing was written from, oldest first."""
+        used = self.source_customers.get(scenario, set())
+        return tuple(m.context for m in self.book.moments[scenario] if m.customer not in used)
+
+    def choose_sources(self, scenario: str, fresh: Sequence[Moment], count: int, spare: int) -> list[Moment]:
+        """Moments to write from: first divergences first, one per customer, leaving `spare` customers to test on."""
+        used = self.source_customers.setdefault(scenario, set())
+        customers = {moment.customer for moment in self.book.moments[scenario]}
+        free = max(0, len(customers - used) - spare)
+        chosen: list[Moment] = []
+        for moment in sorted(fresh, key=lambda moment: not moment.first):
+            if len(chosen) == min(count, free):
+                break
+            if all(moment.customer != other.customer for other in chosen):
+                chosen.append(moment)
+        used.update(moment.customer for moment in chosen)
+        return chosen
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        return tuple(self.book.scenarios.values())

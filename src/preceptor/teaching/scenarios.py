@@ -1,0 +1,156 @@
+"""Sorting contexts into scenarios.
+
+Near-duplicates of a known example join its scenario unasked. For the rest the teacher is shown the likeliest known
+scenarios and says which one it is, or describes a new one. New ones found side by side are held against each other, so
+that the same kind of context met twice in one iteration is still one scenario, whatever the order of the replies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preceptor.dialogue.conversation import Context
+from preceptor.errors import BadReply, Rejected
+from preceptor.library.model import Scenario
+from preceptor.llm.messages import Sampling
+from preceptor.teaching.crew import Crew
+from preceptor.teaching.events import ScenarioFound
+from preceptor.teaching.moments import Moment
+from preceptor.teaching.tasks import PLACE_CONTEXT, PlacedContext
+
+SHORTLIST = 12
+"""Known scenarios the teacher chooses from: enough to hold the right one, few enough to read."""
+SAMPLING = Sampling(temperature=0.0, max_tokens=200)
+
+
+@dataclass
+class Book:
+    """The scenarios found so far and the moments that belong to each, in order of arrival."""
+
+    scenarios: dict[str, Scenario] = field(default_factory=dict)
+    moments: dict[str, list[Moment]] = field(default_factory=dict)
+
+    def open(self, scenario: Scenario) -> None:
+        self.scenarios[scenario.id] = scenario
+        self.moments.setdefault(scenario.id, [])
+
+    def add(self, scenario_id: str, moment: Moment, limit: int) -> None:
+        """A moment joins a scenario; its context becomes an example while there are fewer than `limit`."""
+        if any(known.context.key == moment.context.key for known in self.moments[scenario_id]):
+            return
+        self.moments[scenario_id].append(moment)
+        scenario = self.scenarios[scenario_id]
+        known = {context.key for context in scenario.examples}
+        if len(known) < limit and moment.context.key not in known:
+            self.scenarios[scenario_id] = replace(scenario, examples=(*scenario.examples, moment.context))
+
+    def merge(self, into: str, gone: str, limit: int) -> None:
+        """Two scenarios turn out to be one."""
+        for moment in self.moments.pop(gone):
+            self.add(into, moment, limit)
+        del self.scenarios[gone]
+
+
+async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> None:
+    """Put moments into the book's scenarios, opening new ones where none fits."""
+    asking = _join_near_duplicates(crew, book, moments)
+    placed = await crew.all(
+        "scenarios", [partial(ask_where, crew, moment.context, shortlist) for moment, shortlist in asking]
+    )
+    fresh: list[tuple[Moment, Scenario]] = []
+    for (moment, shortlist), answer in zip(asking, placed, strict=True):
+        if answer is None:
+            continue
+        if 0 < answer.scenario <= len(shortlist):
+            book.add(shortlist[answer.scenario - 1].id, moment, crew.settings.examples)
+        elif answer.description.strip():
+            description = " ".join(answer.description.split())
+            fresh.append((moment, Scenario(Scenario.new_id(description, moment.context), description)))
+    await _open_fresh(crew, book, fresh)
+
+
+async def _open_fresh(crew: Crew, book: Book, fresh: Sequence[tuple[Moment, Scenario]]) -> None:
+    """Hold each new scenario against those described before it, then open what is left."""
+    firsts = _one_per_description(fresh)
+    descriptions = _embed(crew, [scenario.description for _, scenario in firsts])
+    jobs = []
+    for index, (moment, _) in enumerate(firsts):
+        earlier = _nearest(descriptions[:index], descriptions[index])
+        jobs.append(partial(ask_where, crew, moment.context, [firsts[i][1] for i in earlier]))
+    answers = await crew.all("scenarios", jobs)
+    home: dict[str, str] = {}
+    for index, (_, scenario) in enumerate(firsts):
+        earlier, answer = _nearest(descriptions[:index], descriptions[index]), answers[index]
+        chosen = answer.scenario if answer and 0 < answer.scenario <= len(earlier) else 0
+        home[scenario.description] = home[firsts[earlier[chosen - 1]][1].description] if chosen else scenario.id
+        if not chosen:
+            book.open(scenario)
+    for moment, scenario in fresh:
+        book.add(home[scenario.description], moment, crew.settings.examples)
+    for _, scenario in firsts:
+        if scenario.id in book.scenarios:
+            crew.tell(ScenarioFound(book.scenarios[scenario.id]))
+
+
+def _one_per_description(fresh: Sequence[tuple[Moment, Scenario]]) -> list[tuple[Moment, Scenario]]:
+    firsts: dict[str, tuple[Moment, Scenario]] = {}
+    for moment, scenario in fresh:
+        firsts.setdefault(scenario.description, (moment, scenario))
+    return list(firsts.values())
+
+
+async def ask_where(crew: Crew, context: Context, shortlist: Sequence[Scenario]) -> PlacedContext | None:
+    """The teacher's answer; None when it could not be read."""
+    listed = "\n".join(f"{n}. {scenario.description}" for n, scenario in enumerate(shortlist, 1))
+    try:
+        return await PLACE_CONTEXT.ask(
+            crew.teacher_model,
+            replace(SAMPLING, seed=crew.seed("place", context.key)),
+            conversation=context.transcript(),
+            scenarios=listed or "(none yet)",
+        )
+    except (BadReply, Rejected):
+        return None
+
+
+def _join_near_duplicates(crew: Crew, book: Book, moments: Sequence[Moment]) -> list[tuple[Moment, list[Scenario]]]:
+    """Moments that still need asking, each with its shortlist."""
+    scenarios = list(book.scenarios.values())
+    examples = [(n, context) for n, scenario in enumerate(scenarios) for context in scenario.examples]
+    known = _embed(crew, [_recent(context) for _, context in examples])
+    described = _embed(crew, [scenario.description for scenario in scenarios])
+    owners = np.array([n for n, _ in examples], dtype=np.int64)
+    asking = []
+    vectors = _embed(crew, [_recent(moment.context) for moment in moments])
+    for moment, vector in zip(moments, vectors, strict=True):
+        likeness = described @ vector if scenarios else np.zeros(0, dtype=np.float32)
+        if examples:
+            near = known @ vector
+            best = int(np.argmax(near))
+            if near[best] >= crew.settings.near_duplicate:
+                book.add(scenarios[owners[best]].id, moment, crew.settings.examples)
+                continue
+            np.maximum.at(likeness, owners, near)
+        ranked = np.argsort(-likeness, kind="stable")[:SHORTLIST]
+        asking.append((moment, [scenarios[n] for n in ranked]))
+    return asking
+
+
+def _recent(context: Context) -> str:
+    """What a near-duplicate must agree in: the customer's last two messages."""
+    return "\n".join(context.customer_turns[-2:])
+
+
+def _nearest(vectors: NDArray[np.float32], vector: NDArray[np.float32]) -> list[int]:
+    if len(vectors) == 0:
+        return []
+    return [int(n) for n in np.argsort(-(vectors @ vector), kind="stable")[:SHORTLIST]]
+
+
+def _embed(crew: Crew, texts: list[str]) -> NDArray[np.float32]:
+    if not texts:
+        return np.zeros((0, crew.embedder.dim), dtype=np.float32)
+    return np.asarray(crew.embedder.embed(texts), dtype=np.float32)

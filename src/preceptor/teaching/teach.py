@@ -1,0 +1,290 @@
+"""The loop: converse, find where the student falls short, write strategies, keep what measurably helps, consolidate.
+
+`teach` is a pure function of its models, settings and starting library: the same in gives the same out, whatever the
+order in which calls come back. Resuming is therefore running it again over a ledger that answers what was asked before.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from preceptor.dialogue.agents import ModelAgent
+from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.customers import Voice, draw_customers
+from preceptor.dialogue.domain import Domain
+from preceptor.judging.judge import Judge
+from preceptor.library.model import Evidence, Guidance, Scenario, Strategy
+from preceptor.llm.model import Model
+from preceptor.retrieval.embedding import Embedder, StaticEmbedder
+from preceptor.student.student import Student
+from preceptor.teaching import heldout
+from preceptor.teaching.acceptance import Trial, accept
+from preceptor.teaching.consolidation import consolidate
+from preceptor.teaching.crew import Crew
+from preceptor.teaching.events import (
+    Event,
+    Finished,
+    HeldOutScore,
+    IterationBegan,
+    StrategyAccepted,
+    StrategyRefused,
+)
+from preceptor.teaching.harm import find_harm
+from preceptor.teaching.moments import Moment, compare, hold_conversations
+from preceptor.teaching.notebook import Notebook
+from preceptor.teaching.placement import choose_placement
+from preceptor.teaching.scenarios import place_moments
+from preceptor.teaching.settings import Teaching
+from preceptor.teaching.strategies import Draft, write
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a run has learned, so far or in the end."""
+
+    guidance: Guidance
+    """Scenarios and accepted strategies, as a student would be given them."""
+    refused: tuple[tuple[Strategy, str], ...]
+    """What was not kept, with the reason."""
+    dropped: tuple[Strategy, ...]
+    """Accepted once, taken out by consolidation."""
+    evidence: dict[str, tuple[Evidence, ...]]
+    """By strategy id, the refused ones included."""
+    held_out: tuple[HeldOutScore, ...]
+    reason: str = ""
+    """Why the run stopped; empty while it runs."""
+
+    @property
+    def accepted(self) -> tuple[Strategy, ...]:
+        return self.guidance.strategies
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        return self.guidance.scenarios
+
+
+async def teach(
+    domain: Domain,
+    *,
+    teacher: Model,
+    student: Model | Student,
+    customer: Model,
+    judge: Model,
+    settings: Teaching | None = None,
+    start: Guidance | None = None,
+    logs: Sequence[Conversation] = (),
+    embedder: Embedder | None = None,
+    tell: Callable[[Event], None] = lambda event: None,
+    keep: Callable[[Taught], None] = lambda taught: None,
+) -> Taught:
+    """Teach a student.
+
+    Args:
+        start: a library to go on from.
+        logs: conversations as a further source of contexts; what their agent said is shown to the teacher.
+        tell: hears every event, in order.
+        keep: called with what is known after each iteration, for saving.
+
+    Raises:
+        Stopped, BudgetExhausted: told to stop; what was kept is kept, and the same call over the same ledger goes on.
+        ProviderError: a model stayed unreachable.
+    """
+    settings = settings or Teaching()
+    crew = Crew(
+        domain,
+        ModelAgent(teacher, domain, name="teacher"),
+        student if isinstance(student, Student) else Student(student, domain),
+        Voice(customer, domain),
+        Judge(judge, domain),
+        embedder or StaticEmbedder(),
+        settings,
+        tell,
+    )
+    notebook = Notebook.opened(start or Guidance(domain.name, false_injections=settings.false_injections))
+    return await Lessons(crew, notebook, tuple(logs), keep).run()
+
+
+@dataclass
+class Lessons:
+    """A run in progress."""
+
+    crew: Crew
+    notebook: Notebook
+    logs: tuple[Conversation, ...]
+    keep: Callable[[Taught], None]
+    held_out: list[HeldOutScore] = field(default_factory=list)
+
+    async def run(self) -> Taught:
+        settings = self.crew.settings
+        await self._score(0)
+        reason = "the planned iterations are done"
+        for iteration in range(1, settings.iterations + 1):
+            learned = await self._iterate(iteration)
+            self.keep(self._taught())
+            if not learned and iteration > 1:
+                reason = "nothing new was learned"
+                break
+            if self._flat():
+                reason = "the held-out score no longer rises"
+                break
+        return await self._close(reason)
+
+    async def _iterate(self, iteration: int) -> bool:
+        """One round; True if a scenario or a strategy came of it."""
+        crew, settings = self.crew, self.crew.settings
+        share = settings.teacher_share * settings.teacher_share_decay ** (iteration - 1)
+        crew.tell(IterationBegan(iteration, settings.iterations, share))
+        before = len(self.notebook.scenarios), len(self.notebook.accepted)
+        student = self._student()
+        customers = draw_customers(crew.domain, settings.customers, crew.seed("customers", iteration))
+        conversations = await hold_conversations(crew, student, customers, share)
+        if iteration == 1:
+            conversations += self.logs
+        moments = await compare(crew, student, conversations)
+        short = [moment for moment in moments if moment.falls_short]
+        await place_moments(crew, self.notebook.book, sorted(short, key=lambda moment: not moment.first))
+        await self._work({moment.context.key for moment in short}, last_chance=False)
+        await self._score(iteration)
+        return (len(self.notebook.scenarios), len(self.notebook.accepted)) != before
+
+    async def _close(self, reason: str) -> Taught:
+        """Decide what is still open on the contexts there are, consolidate, and report."""
+        await self._work(set(), last_chance=True)
+        if self.crew.settings.consolidate and self.crew.settings.gate:
+            await consolidate(self.crew, self.notebook)
+        taught = self._taught(reason)
+        self.keep(taught)
+        guidance = taught.guidance
+        counts = len(guidance.scenarios), len(guidance.strategies), len(taught.refused)
+        self.crew.tell(Finished(reason, guidance.hash, *counts))
+        return taught
+
+    async def _work(self, fresh: set[str], *, last_chance: bool) -> None:
+        """Write strategies where there is something new, then put everything open through the gate."""
+        drafts = await self._write(fresh)
+        waiting = {strategy.scenario for strategy in self.notebook.waiting.values()}
+        for draft in drafts:
+            self._take(draft)
+        if not self.crew.settings.gate:
+            self._accept_unmeasured()
+            return
+        await self._choose_placement()
+        open_ = [id_ for id_ in self.notebook.book.scenarios if id_ in waiting or self._candidates(id_)]
+        jobs = [partial(self._gate, scenario, last_chance) for scenario in open_]
+        trials = [trial for found in await self.crew.all("acceptance", jobs) for trial in found]
+        accepted = [self._settle(trial) for trial in trials]
+        await self._undo_harm([strategy for strategy in accepted if strategy])
+
+    async def _write(self, fresh: set[str]) -> list[Draft]:
+        settings, notebook = self.crew.settings, self.notebook
+        jobs = []
+        for id_, scenario in notebook.book.scenarios.items():
+            moments = [moment for moment in notebook.book.moments[id_] if self._is_new(id_, moment, fresh)]
+            full = len(notebook.guidance().of(id_)) >= settings.strategies_per_scenario
+            if full or self._candidates(id_):
+                continue
+            if sources := notebook.choose_sources(id_, moments, settings.sources, settings.min_contexts):
+                jobs.append(partial(write, self.crew, scenario, notebook.in_force(id_), sources))
+        return await self.crew.all("strategies", jobs)
+
+    def _is_new(self, scenario: str, moment: Moment, fresh: set[str]) -> bool:
+        """Worth writing from: of this iteration, or of a scenario that nothing was written for yet."""
+        return moment.context.key in fresh or not self.notebook.source_customers.get(scenario)
+
+    def _take(self, draft: Draft) -> None:
+        for strategy in draft.strategies:
+            if not self.notebook.known(strategy.id):
+                self.notebook.waiting[strategy.id] = strategy
+        for strategy, reason in draft.refused:
+            self.notebook.refuse(strategy, reason)
+            self.crew.tell(StrategyRefused(strategy, reason))
+        for id_, evidence in draft.evidence.items():
+            self.notebook.note(id_, evidence)
+
+    def _accept_unmeasured(self) -> None:
+        for strategy in self.notebook.waiting.values():
+            accepted = replace(strategy, measured="accepted")
+            self.notebook.accepted[strategy.id] = accepted
+            self.crew.tell(StrategyAccepted(accepted, None))
+        self.notebook.waiting.clear()
+
+    async def _choose_placement(self) -> None:
+        """Once, as soon as there are candidates to try placements with."""
+        if not self.crew.settings.choose_placement or not self.notebook.waiting or self.notebook.accepted:
+            return
+        tries = [
+            (context, self._candidates(id_))
+            for id_ in self.notebook.book.scenarios
+            if self._candidates(id_)
+            for context in self.notebook.held_back(id_)[:2]
+        ]
+        self.notebook.placement = await choose_placement(self.crew, tries)
+        student = replace(self.crew.student, placement=self.notebook.placement)
+        self.crew = replace(self.crew, student=student)
+
+    def _candidates(self, scenario: str) -> tuple[Strategy, ...]:
+        return tuple(strategy for strategy in self.notebook.waiting.values() if strategy.scenario == scenario)
+
+    async def _gate(self, scenario: str, last_chance: bool) -> list[Trial]:
+        room = self.crew.settings.strategies_per_scenario - len(self.notebook.guidance().of(scenario))
+        candidates = self._candidates(scenario)[: max(room, 0)]
+        contexts = self.notebook.held_back(scenario)
+        base = self.notebook.in_force(scenario)
+        return await accept(self.crew, base, candidates, contexts, last_chance=last_chance)
+
+    def _settle(self, trial: Trial) -> Strategy | None:
+        notebook, strategy = self.notebook, trial.strategy
+        if trial.verdict == "waiting":
+            return None
+        notebook.note(strategy.id, [trial.evidence])
+        notebook.waiting.pop(strategy.id, None)
+        if trial.verdict == "refused":
+            notebook.refuse(strategy, trial.reason)
+            self.crew.tell(StrategyRefused(strategy, trial.reason, trial.effect))
+            return None
+        notebook.accepted[strategy.id] = strategy
+        self.crew.tell(StrategyAccepted(strategy, trial.effect))
+        return strategy
+
+    async def _undo_harm(self, accepted: Sequence[Strategy]) -> None:
+        if not accepted:
+            return
+        fresh = {strategy.id for strategy in accepted}
+        harm = await find_harm(self.crew, self.notebook.guidance(), self.notebook.book.moments, fresh)
+        for strategy in accepted:
+            if effect := harm.get(strategy.scenario or ""):
+                reason = "It makes the student worse in contexts of other scenarios."
+                self.notebook.refuse(strategy, reason)
+                self.notebook.note(strategy.id, [Evidence("no_harm", "", reason=reason, effect=effect)])
+                self.crew.tell(StrategyRefused(strategy, reason, effect))
+
+    def _student(self) -> Student:
+        return self.crew.student.using(self.notebook.guidance(), self.crew.embedder)
+
+    async def _score(self, iteration: int) -> None:
+        crew = self.crew
+        customers = draw_customers(crew.domain, crew.settings.held_out, crew.seed("held-out"))
+        found = await heldout.score(crew, self._student() if iteration else crew.student, customers, iteration)
+        if found:
+            self.held_out.append(found)
+            crew.tell(found)
+
+    def _flat(self) -> bool:
+        """Has the score not risen for `patience` iterations?"""
+        patience = self.crew.settings.patience
+        scores = [score.mean for score in self.held_out]
+        if len(scores) <= patience + 1:
+            return False
+        return max(scores[-patience:]) < max(scores[:-patience]) + self.crew.settings.min_rise
+
+    def _taught(self, reason: str = "") -> Taught:
+        notebook = self.notebook
+        waiting = tuple((strategy, "Not decided on the contexts at hand.") for strategy in notebook.waiting.values())
+        return Taught(
+            notebook.guidance(),
+            (*notebook.refused.values(), *waiting),
+            tuple(notebook.dropped.values()),
+            {id_: tuple(entries) for id_, entries in notebook.evidence.items()},
+            tuple(self.held_out),
+            reason,
+        )
