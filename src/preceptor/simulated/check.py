@@ -12,7 +12,17 @@ from pathlib import Path
 
 from preceptor.errors import UserError
 from preceptor.simulated.reading import Reader
-from preceptor.simulated.world import ENDINGS, PLACEHOLDER, AgentProfile, Digits, Move, Situation, World, faults, read_text, wordings
+from preceptor.simulated.world import (
+    PLACEHOLDER,
+    AgentProfile,
+    Digits,
+    Move,
+    Situation,
+    World,
+    faults,
+    read_text,
+    wordings,
+)
 
 
 @dataclass(frozen=True)
@@ -46,18 +56,14 @@ def check(path: Path) -> Report:
     """
     text = read_text(path)
     try:
-        world = World.draft(text, str(path))
+        return inspect(World.draft(text, str(path)))
     except UserError as fault:
         return Report(errors=(str(fault),))
-    broken = tuple(faults(world))
-    if broken:
-        return Report(broken, (), _counts(world))
-    return inspect(world)
 
 
 def inspect(world: World) -> Report:
-    """Check a world that is loaded."""
-    errors = (*_numbers(world), *_unreachable(world), *_duplicates(world), *_misread(world))
+    """Check a world whose form is right."""
+    errors = (*faults(world), *_numbers(world), *_unreachable(world), *_duplicates(world), *_misread(world))
     return Report(errors, tuple(_warnings(world)), _counts(world))
 
 
@@ -98,7 +104,7 @@ def reachable(world: World, ways: Iterable[str] = ("good", "poor")) -> frozenset
     while todo:
         here = world.situation[todo.pop()]
         after = {one for way in ways for one, weight in getattr(here, way).items() if weight > 0}
-        new = after - found - set(ENDINGS)
+        new = after & world.situation.keys() - found
         found |= new
         todo.extend(sorted(new))
     return frozenset(found)
@@ -198,7 +204,7 @@ def fill(world: World, text: str) -> str:
     """A wording with some value in every placeholder."""
 
     def value(name: str) -> str:
-        values = world.placeholders[name]
+        values = world.placeholders.get(name, ("",))
         return "1234567890123456789"[: values.digits] if isinstance(values, Digits) else values[-1]
 
     return PLACEHOLDER.sub(lambda match: value(match[1]), text)

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 _PAIR = 0.5
 """Weight of a pair of neighbouring stems beside a single stem: order matters, but less than the words."""
-_NEAREST = 0.6
+_NEAREST = 0.4
 """Share of the nearest wording in a label's score; the rest is the label's whole vocabulary."""
 _CACHE = 16384
 

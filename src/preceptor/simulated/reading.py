@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from preceptor.simulated.index import Entry, Index, Match
-from preceptor.simulated.words import clauses, conditional, declines, inherits, instructs, negative, sentences, tokens
+from preceptor.simulated.words import clauses, conditional, declines, inherits, instructs, negative, sentences, stems
 from preceptor.simulated.world import World
 
 SURE = 0.8
 """Cosine from which a sentence *is* a wording, typos and values apart: it is not taken apart any further."""
-LIKE = 0.36
+LIKE = 0.3
 """Score from which a text is taken to express its nearest label."""
 MARGIN = 0.02
 """What the nearest must be ahead of the next by: closer than this, the reader does not choose."""
@@ -48,7 +48,7 @@ class Reader:
         self._descriptions = Index(_description_entries(world))
         self._topics = Index(Entry(id_, text) for id_, text in world.topics.items())
         self._personas = Index(Entry(id_, text) for id_, text in world.persona_descriptions.items())
-        self._cues = {move.id: tuple(frozenset(tokens(" ".join(cue))) for cue in move.cues) for move in world.moves}
+        self._cues = {move.id: tuple(stems(" ".join(cue)) for cue in move.cues) for move in world.moves}
         self.moves = lru_cache(maxsize=_CACHE)(self._moves)
         self.instructions = lru_cache(maxsize=_CACHE)(self._instructions)
         self.situation = lru_cache(maxsize=_CACHE)(self._situation)
@@ -75,7 +75,7 @@ class Reader:
         return frozenset({match.label})
 
     def _cued(self, sentence: str) -> frozenset[str]:
-        found = frozenset(tokens(sentence))
+        found = stems(sentence)
         hit = frozenset(move for move, cues in self._cues.items() if any(cue and cue <= found for cue in cues))
         return frozenset() if declines(sentence) else hit
 
@@ -166,7 +166,8 @@ def _mentioned(text: str, descriptions: Mapping[str, str], index: Index) -> str 
 def _reply_entries(world: World) -> Iterator[Entry]:
     for move in world.moves:
         yield from (Entry(move.id, text, "said") for text in move.said)
-        yield from (Entry(move.id, text, "other", wording=False) for text in (move.name, *move.told, *move.forbidden))
+        yield from (Entry(move.id, text, "told") for text in (move.name, *move.told))
+        yield from (Entry(move.id, text, "forbidden", wording=False) for text in move.forbidden)
     talk = world.phrases
     yield from (Entry(SMALL_TALK, text) for text in (*talk.openers, *talk.closers, *talk.platitudes))
 

@@ -11,7 +11,9 @@ import snowballstemmer
 
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\n+")
 _BULLET = re.compile(r"^\s*(?:[-*•–>#]+|\(?\d{1,2}[.):]|\(?[a-z]\))\s+|^\s*(?:[-*•]+)")
-_CLAUSE = re.compile(r"\s*[;:—–]\s*|\s+-\s+|,\s+|\s+(?=(?:and|but|or|nor|then|so|while|because|instead of|rather than)\s)", re.I)
+_CLAUSE = re.compile(
+    r"\s*[;:—–]\s*|\s+-\s+|,\s+|\s+(?=(?:and|but|or|nor|then|so|while|because|instead of|rather than)\s)", re.I
+)
 _WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*|\d[\d.,:/-]*")
 _GAP = re.compile(r"\{[a-z][a-z0-9_]*\}")
 
@@ -52,7 +54,9 @@ _MODAL = re.compile(
 
 _DECLINES = re.compile(r"\b(?:i|we)\b[^,.;:!?]{0,18}\b(?:not|never|cannot|unable)\b")
 _INHERITS = re.compile(r"(?:or|nor)\b|and\s+\w+ing\b")
-_CONDITION = re.compile(r"(?:and\s+|but\s+)?(?:if|when|whenever|before|after|once|while|because|since|as|unless|until|where)\b")
+_CONDITION = re.compile(
+    r"(?:and\s+|but\s+)?(?:if|when|whenever|before|after|once|while|because|since|as|unless|until|where)\b"
+)
 
 _stemmer = snowballstemmer.stemmer("english")
 
@@ -93,6 +97,11 @@ def tokens(text: str) -> tuple[str, ...]:
     return tuple(stem(word) for word in content(text))
 
 
+def stems(text: str) -> frozenset[str]:
+    """Stems of all words, those without content too."""
+    return frozenset(stem(word) for word in _WORD.findall(plain(text)))
+
+
 def negative(text: str) -> bool:
     """Whether the text, taken as a whole, forbids or denies: an odd number of negations.
 
@@ -126,6 +135,8 @@ def instructs(sentence: str) -> bool:
     words = _WORD.findall(plain(sentence))
     if len(words) < 2:
         return False
-    return words[0] in _IMPERATIVE or (words[0] in ("please", "kindly", "then") and len(words) > 2) or bool(
-        _MODAL.search(plain(sentence))
+    return (
+        words[0] in _IMPERATIVE
+        or (words[0] in ("please", "kindly", "then") and len(words) > 2)
+        or bool(_MODAL.search(plain(sentence)))
     )
