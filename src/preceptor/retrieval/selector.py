@@ -1,0 +1,81 @@
+"""Which strategies apply to a context: the nearest scenarios' and the general ones, the most valuable first."""
+
+from dataclasses import dataclass
+
+from preceptor.dialogue.conversation import Context
+from preceptor.library.model import Guidance, Strategy
+from preceptor.retrieval.embedding import Embedder, StaticEmbedder
+from preceptor.retrieval.matcher import Example, Matcher
+
+SCENARIOS = 3
+"""Most scenarios whose strategies are mixed when a context is between them."""
+TIED = 0.5
+"""A scenario is tied with the likeliest if its probability is at least this share of it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a library has to say about a context."""
+
+    matches: tuple[tuple[str, float], ...]
+    """(scenario id, probability), likeliest first."""
+    abstained: bool
+    """No scenario is near enough; then `strategies` is empty."""
+    strategies: tuple[Strategy, ...]
+    """The most valuable first, so that a smaller budget is a prefix of a larger."""
+
+
+class Retriever:
+    """Finds strategies for contexts in a library."""
+
+    def __init__(
+        self,
+        guidance: Guidance,
+        embedder: Embedder | None = None,
+        limit: int | None = None,
+        tokens: int | None = None,
+    ) -> None:
+        """Without an embedder, the embedded default is used. `limit`: most strategies; `tokens`: about how many tokens."""
+        self.guidance = guidance
+        self.limit = limit
+        self.tokens = tokens
+        examples = [
+            Example(context.turns, scenario.id)
+            for scenario in sorted(guidance.scenarios, key=lambda scenario: scenario.id)
+            for context in scenario.examples
+        ]
+        self.matcher = Matcher.fit(examples, embedder or StaticEmbedder(), guidance.false_injections)
+
+    def find(self, context: Context) -> Found:
+        """The scenarios a context belongs to, and the strategies for it."""
+        match = self.matcher.match(context.turns)
+        if match.abstained:
+            return Found(match.ranked, True, ())
+        worth = [(strategy.value, strategy) for strategy in self.guidance.of(None)]
+        for scenario, share in _tied(match.ranked):
+            worth += [(share * strategy.value, strategy) for strategy in self.guidance.of(scenario)]
+        worth.sort(key=lambda pair: (-pair[0], pair[1].id))
+        return Found(match.ranked, False, self._within([strategy for _, strategy in worth]))
+
+    def _within(self, strategies: list[Strategy]) -> tuple[Strategy, ...]:
+        kept: list[Strategy] = []
+        spent = 0
+        for strategy in strategies[: self.limit]:
+            spent += about_tokens(strategy.text)
+            if self.tokens is not None and spent > self.tokens:
+                break
+            kept.append(strategy)
+        return tuple(kept)
+
+
+def about_tokens(text: str) -> int:
+    """An estimate on the high side: four characters a token and one for the line."""
+    return len(text) // 4 + 2
+
+
+def _tied(ranked: tuple[tuple[str, float], ...]) -> list[tuple[str, float]]:
+    """The likeliest scenario and those tied with it, each with its share."""
+    best = ranked[0][1] if ranked else 0.0
+    near = [(scenario, share) for scenario, share in ranked[:SCENARIOS] if share >= TIED * best]
+    total = sum(share for _, share in near)
+    return [(scenario, share / total) for scenario, share in near]
