@@ -48,4 +48,4 @@ class Report:
     def _paired(self, names: Sequence[str]) -> list[list[float]]:
         columns = [self.arm(name).ratings for name in names]
         rows = [row for row in zip(*columns, strict=True) if all(isinstance(rating, Rating) for rating in row)]
-        return [[row[n].satisfaction for row in rows] for n in range(len(names))]  # type: ignore[union-attr]
+        return [[row[n].satisfaction for row in rows] for n in range(len(names))]
