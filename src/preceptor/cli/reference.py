@@ -11,8 +11,8 @@ _HEAD = """# Commands
 
 <!-- Generated from src/preceptor/cli by `make docs`; do not edit. -->
 
-A command ends with exit code 0 when it is done, 1 after a failure (told in one sentence on standard error), 2 when it was
-called wrongly, and 130 when it was stopped with Ctrl-C."""
+A command ends with exit code 0 when it is done, 1 after a failure (told in one sentence on standard error), 2 when it
+was called wrongly, and 130 when it was stopped with Ctrl-C."""
 
 
 def reference() -> str:
