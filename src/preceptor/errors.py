@@ -8,7 +8,8 @@
     ├── ProviderError       the provider's fault: the model could not answer
     │   ├── RateLimited         429; carries how long to wait
     │   ├── Unavailable         unreachable, timed out, 5xx
-    │   ├── Rejected            the request was refused (400, 401, 404…); retrying will not help
+    │   ├── Rejected            the request was refused (400, 413, 422…); retrying it will not help
+    │   ├── Denied              we are refused, whatever we ask (401, 403, 404, no quota): a key, a name, an account
     │   ├── Adjusted            refused for something this model lacks; now known, the same request will do without it
     │   └── BadReply            an answer came, but not one that can be used
     │       └── Garbled             … because it was broken on its way: not JSON, cut off; worth another try
@@ -81,6 +82,21 @@ class Rejected(ProviderError):
     """The HTTP status."""
     param: str | None = None
     """The request field at fault, if the provider named one."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class Denied(ProviderError):
+    """The provider refuses us, not this request: the key, the model's name, the address or the account is at fault.
+
+    No call will fare better until a person mends it, so a run ends here and is resumed afterwards.
+    """
+
+    message: str
+    status: int = 401
+    """The HTTP status."""
 
     def __str__(self) -> str:
         return self.message

@@ -8,13 +8,13 @@ Thinking never stays in a reply's text: it is taken from ``reasoning_content`` o
 ``<think>…</think>`` in the content, also when the block was never closed or when the template had opened it.
 """
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard, get_args
 
 from preceptor.errors import BadReply, Garbled, Rejected
 from preceptor.llm.messages import Finish, Message, Reply, Request, Role, Sampling, Schema, Tool, ToolCall, Usage
+from preceptor.llm.thinking import split_thinking
 from preceptor.storage.canonical import short_id
 
 Body = Mapping[str, Any]
@@ -29,8 +29,6 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
 }
 _FINISHES: frozenset[str] = frozenset(get_args(Finish))
-_THOUGHT = re.compile(r"<think>(.*?)(?:</think>|\Z)", re.DOTALL)
-_CLOSE = "</think>"
 
 
 def render_request(request: Request, model: str, limit_field: LimitField = "max_tokens") -> dict[str, Any]:
@@ -124,22 +122,6 @@ def parse_usage(body: Body) -> Usage:
     if not _is_mapping(usage):
         return Usage()
     return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
-
-
-def split_thinking(text: str) -> tuple[str, str | None]:
-    """A text without its ``<think>`` blocks, and what stood in them (None: there were none).
-
-    Some templates open the block themselves, so that only its end is in the text; a reply cut off while thinking has
-    only its beginning.
-    """
-    head, close, tail = text.partition(_CLOSE)
-    orphan = bool(close) and "<think>" not in head
-    rest = tail if orphan else text
-    thoughts = [head] if orphan else []
-    thoughts += _THOUGHT.findall(rest)
-    if not thoughts:
-        return text, None
-    return _THOUGHT.sub("", rest).strip(), "\n".join(thought.strip() for thought in thoughts)
 
 
 def _spoken(message: Body) -> tuple[str, str | None]:

@@ -1,0 +1,189 @@
+"""A model behind any OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, TGI, Azure, OpenRouter and the rest.
+
+One request, one HTTP call: retries, limits and budgets are wrappers (`llm.stack`). What went wrong is classified here
+(`faults`), what a model lacks is worked around here (`capabilities`, `trimming`); the refusal that taught it comes out
+as `Adjusted`, so that the next attempt is counted and paced like any other.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import openai
+import orjson
+from openai.types.chat import ChatCompletionChunk
+
+from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected
+from preceptor.llm.capabilities import Capabilities, Fitted, is_too_long
+from preceptor.llm.faults import classify
+from preceptor.llm.messages import Reply, Request
+from preceptor.llm.thinking import Thoughtless
+from preceptor.llm.trimming import excess, exchanges, without_oldest
+from preceptor.llm.wire import parse_reply, render_request
+from preceptor.storage.canonical import content_hash
+
+_PATH = "/chat/completions"
+
+
+class OpenAIModel:
+    """One model of one endpoint.
+
+    `name` identifies it in ledgers and reports; `model` is its name there. `timeout` is in seconds, for the whole
+    reply. `context_length`, where known, is in tokens of prompt and reply together.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        model: str,
+        api_key: str = "",
+        timeout: float = 120.0,
+        http_client: httpx2.AsyncClient | None = None,
+        context_length: int | None = None,
+    ) -> None:
+        self._name = name
+        self._model = model
+        self._secret = api_key
+        self._context_length = context_length
+        self._client = connect(base_url, api_key, timeout, http_client)
+        self._capabilities = Capabilities()
+        self._left_out: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self._name!r})"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """Features this model was found not to take."""
+        return frozenset(self._capabilities.lacks)
+
+    async def ask(self, request: Request) -> Reply:
+        """One attempt.
+
+        Raises:
+            Adjusted: it was refused for something that is now known; ask again.
+            RateLimited, Unavailable, Rejected, BadReply
+        """
+        fitted = self._fit(request)
+        body = render_request(fitted.request, self._model, fitted.limit_field)
+        try:
+            response = await self._client.post(
+                _PATH, content=orjson.dumps(body), cast_to=httpx2.Response, options=OPTIONS
+            )
+        except openai.APIError as fault:
+            raise self._understood(fault, request, fitted) from None
+        reply = parse_reply(_json(response, self._name))
+        return replace(reply, notes=(*fitted.notes, *reply.notes))
+
+    async def stream(self, request: Request) -> AsyncIterator[str]:
+        """The reply's text, piece by piece, without thinking. What the model lacks is worked around on the way.
+
+        Raises:
+            ProviderError: before the first piece, or when the stream breaks.
+        """
+        thoughtless = Thoughtless()
+        async for chunk in await self._open_stream(request):
+            piece = chunk.choices[0].delta.content if chunk.choices else None
+            if piece and (spoken := thoughtless.feed(piece)):
+                yield spoken
+        if rest := thoughtless.end():
+            yield rest
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+    async def _open_stream(self, request: Request) -> AsyncIterator[ChatCompletionChunk]:
+        while True:
+            fitted = self._fit(request)
+            body = render_request(fitted.request, self._model, fitted.limit_field)
+            try:
+                stream = await self._client.post(
+                    _PATH,
+                    body={**body, "stream": True},
+                    cast_to=ChatCompletionChunk,
+                    options=OPTIONS,
+                    stream=True,
+                    stream_cls=openai.AsyncStream[ChatCompletionChunk],
+                )
+            except openai.APIError as fault:
+                told = self._understood(fault, request, fitted)
+                if not isinstance(told, Adjusted):
+                    raise told from None
+            else:
+                return self._pieces(stream)
+
+    async def _pieces(self, stream: openai.AsyncStream[ChatCompletionChunk]) -> AsyncIterator[ChatCompletionChunk]:
+        try:
+            async with stream:
+                async for chunk in stream:
+                    yield chunk
+        except openai.APIError as fault:
+            raise classify(fault, self._name, self._secret) from None
+        except (httpx2.HTTPError, ValueError) as fault:
+            raise Garbled(f"The stream from {self._name} broke: {fault!r}.") from None
+
+    def _fit(self, request: Request) -> Fitted:
+        count = self._left_out.get(content_hash(request), 0) if self._left_out else 0
+        if self._context_length is not None:
+            count = max(count, excess(request, self._context_length))
+        fitted = self._capabilities.fit(without_oldest(request, count) if count else request)
+        if not count:
+            return fitted
+        note = f"the oldest {count} exchanges were left out: the conversation does not fit the model's context"
+        return replace(fitted, notes=(*fitted.notes, note))
+
+    def _understood(self, fault: openai.APIError, request: Request, sent: Fitted) -> ProviderError:
+        told = classify(fault, self._name, self._secret)
+        if not isinstance(fault, openai.APIStatusError):
+            return told
+        # A server that calls a refusal an internal error is read like one that does not.
+        refusal = told if isinstance(told, Rejected) else Rejected(str(told), fault.status_code)
+        if self._capabilities.learn(refusal, sent) or (is_too_long(refusal) and self._shorten(request, sent)):
+            return Adjusted(str(refusal))
+        return told
+
+    def _shorten(self, request: Request, sent: Fitted) -> bool:
+        """Leave out a quarter of what could still go; False: nothing could.
+
+        Kept by request and not by model, so that what a request is sent as does not depend on which came before.
+        """
+        rest = exchanges(sent.request)
+        if not rest:
+            return False
+        left_out = exchanges(request) - rest
+        self._left_out[content_hash(request)] = left_out + -(-rest // 4)
+        return True
+
+
+OPTIONS: Any = {
+    # The SDK would add these from the environment, for whatever endpoint.
+    "headers": {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},
+}
+
+
+def connect(
+    base_url: str, api_key: str, timeout: float, http_client: httpx2.AsyncClient | None = None
+) -> openai.AsyncOpenAI:
+    """An SDK client that does not retry and takes nothing from the environment. Keyless servers get a stand-in key."""
+    return openai.AsyncOpenAI(
+        base_url=base_url,
+        api_key=api_key or "none",
+        admin_api_key="",
+        webhook_secret="",
+        timeout=timeout,
+        max_retries=0,
+        http_client=http_client,
+    )
+
+
+def _json(response: httpx2.Response, who: str) -> object:
+    try:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        raise Garbled(f"{who} sent a reply that is not JSON.") from None

@@ -1,0 +1,112 @@
+"""The one owner of retries. Everybody below classifies what went wrong; what to do about it is decided here.
+
+What is waited for: a rate limit, a server that fails, a reply broken on its way, a server that is away. A server's own
+word on how long comes first; else back-off doubles from one second to a minute, with jitter, so that callers who failed
+together do not return together.
+"""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from preceptor.errors import Adjusted, Garbled, ProviderError, RateLimited, Unavailable
+from preceptor.llm.clock import Clock, SystemClock
+from preceptor.llm.messages import Reply, Request
+from preceptor.llm.model import Model
+from preceptor.llm.stopping import Stop
+
+_LONGEST = 60.0
+_GREETINGS = 3
+Cause = Literal["rate limited", "failing", "broken reply", "unreachable"]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to go on trying."""
+
+    attempts: int = 12
+    """With 30 % bad replies, three attempts would lose 2.7 % of the calls; twelve lose none that matter."""
+    outage: float = 1800.0
+    """Seconds to wait for a server that has answered before and cannot be reached now. One that never answered gets a
+    few seconds only: its address is more likely wrong."""
+
+
+PATIENT = Patience()
+
+
+class Retrying:
+    """Asks again while that can help."""
+
+    def __init__(
+        self,
+        model: Model,
+        stop: Stop | None = None,
+        patience: Patience = PATIENT,
+        clock: Clock | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._model = model
+        self._stop = stop or Stop()
+        self._patience = patience
+        self._clock = clock or SystemClock()
+        self._random = Random(seed)
+        self._waits: dict[object, tuple[float, Cause]] = {}
+        self._answered = False
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    @property
+    def state(self) -> str:
+        """For displays, such as ``3 waiting, next in 8 s: rate limited``; empty when nothing waits."""
+        if not self._waits:
+            return ""
+        until, cause = min(self._waits.values())
+        return f"{len(self._waits)} waiting, next in {max(0.0, until - self._clock.now()):.0f} s: {cause}"
+
+    async def ask(self, request: Request) -> Reply:
+        """Raises: what the model raises when trying on is no use, and Stopped from a wait."""
+        began, failures = self._clock.now(), 0
+        while True:
+            try:
+                reply = await self._model.ask(request)
+            except Adjusted:
+                continue
+            except (RateLimited, Unavailable, Garbled) as fault:
+                failures += 1
+                if not self._worth_it(fault, failures, self._clock.now() - began):
+                    raise
+                await self._wait(fault, failures)
+            else:
+                self._answered = True
+                return reply
+
+    def _worth_it(self, fault: ProviderError, failures: int, elapsed: float) -> bool:
+        if isinstance(fault, Unavailable) and not fault.reached:
+            return elapsed < self._patience.outage if self._answered else failures < _GREETINGS
+        return failures < self._patience.attempts
+
+    async def _wait(self, fault: RateLimited | Unavailable | Garbled, failures: int) -> None:
+        seconds = self._seconds(fault, failures)
+        token = object()
+        self._waits[token] = (self._clock.now() + seconds, _cause(fault))
+        try:
+            await self._stop.pause(self._clock, seconds)
+        finally:
+            del self._waits[token]
+
+    def _seconds(self, fault: RateLimited | Unavailable | Garbled, failures: int) -> float:
+        if not isinstance(fault, Garbled) and fault.retry_after is not None:
+            return fault.retry_after
+        # Capped in the exponent too: an outage can have very many failures.
+        full = min(_LONGEST, 2.0 ** min(failures - 1, 10))
+        return full * self._random.uniform(0.5, 1.0)
+
+
+def _cause(fault: RateLimited | Unavailable | Garbled) -> Cause:
+    if isinstance(fault, RateLimited):
+        return "rate limited"
+    if isinstance(fault, Garbled):
+        return "broken reply"
+    return "failing" if fault.reached else "unreachable"
