@@ -154,7 +154,7 @@ def _records() -> None:
         sa.Column("who", sa.String, nullable=False),
         sa.Column("what", sa.String, nullable=False),
         sa.Column("subject", sa.String, nullable=False),
-        sa.Column("before", sa.String),
-        sa.Column("after", sa.String),
+        sa.Column("before", sa.Text),
+        sa.Column("after", sa.Text),
         sa.Column("note", sa.Text, nullable=False),
     )

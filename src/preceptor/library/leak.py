@@ -1,0 +1,73 @@
+"""The leak check: a strategy may carry neither a customer's data nor the teacher's reply.
+
+Copied text overfits to one conversation, and a customer's number in a prompt is read by every later customer's model.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from preceptor.dialogue.conversation import Context
+
+RUN = 8
+"""Words in a row that count as copied: shorter runs are the common coin of a trade ("is there anything else I can")."""
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_NUMBER = re.compile(r"\d(?:[\s().-]?\d){2,}")
+_CODE = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{4,}\b", re.IGNORECASE)
+_INTRODUCED = re.compile(
+    r"(?:\b[Mm]y name is|\b[Ii] am|\b[Ii]['’]m|\b[Tt]his is|\b[Cc]all me|\bMr\.?|\bMrs\.?|\bMs\.?|\bDr\.?|\b[Nn]ame:|"
+    r"\b(?:Hi|Hello|Dear|Thanks|Thank you|Sorry),?)\s+((?:[A-Z][^\W\d_]+[ -]?){1,3})"
+)
+
+
+def leaks(text: str, teacher_reply: str, contexts: Sequence[Context]) -> str | None:
+    """Why a strategy's text must not be kept; None when nothing was found."""
+    if copied := _copied(text, teacher_reply):
+        return f"It copies the teacher's reply: {copied!r}."
+    if found := _data(text, contexts):
+        return f"It carries a customer's data: {found!r}."
+    return None
+
+
+def _copied(text: str, source: str) -> str | None:
+    """The first run of at least `RUN` words that both have."""
+    words, theirs = _words(text), _words(source)
+    runs = {tuple(theirs[n : n + RUN]) for n in range(len(theirs) - RUN + 1)}
+    for start in range(len(words) - RUN + 1):
+        if tuple(words[start : start + RUN]) in runs:
+            return " ".join(words[start : start + RUN])
+    return None
+
+
+def _data(text: str, contexts: Sequence[Context]) -> str | None:
+    if email := _EMAIL.search(text):
+        return email[0]
+    said = " \n".join(turn.text for c in contexts for turn in c.turns if turn.party != "agent")
+    known = set(_figures(said))
+    for figure in _figures(text):
+        if figure in known:
+            return figure
+    everything = " \n".join(turn.text for c in contexts for turn in c.turns)
+    return next((name for name in _names(everything) if re.search(rf"\b{re.escape(name)}\b", text)), None)
+
+
+def _figures(text: str) -> Iterator[str]:
+    """Numbers of three digits or more without their separators, and codes of letters and digits."""
+    for match in _NUMBER.finditer(text):
+        yield re.sub(r"\D", "", match[0])
+    for match in _CODE.finditer(text):
+        yield match[0].casefold()
+
+
+def _names(text: str) -> Iterator[str]:
+    """Names somebody introduced or greeted; a word that also occurs in lower case is taken for a word."""
+    lower = set(_WORD.findall(text))
+    for match in _INTRODUCED.finditer(text):
+        for name in _WORD.findall(match[1]):
+            if len(name) > 2 and name.casefold() not in lower:
+                yield name
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]

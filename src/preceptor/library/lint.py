@@ -1,0 +1,160 @@
+"""What a reader of a strategy should look at twice, found by simple means that can be read here.
+
+A flag is a reason to look, not a verdict: flagged strategies are never approved by rule. What is looked for is what was
+seen to go wrong with text that models write and other models obey: customers' data, links, markers and hidden
+characters that smuggle instructions, appeals to the model itself, promises of money; and, between strategies of one
+scenario, doubles and contradictions.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import snowballstemmer
+
+from preceptor.library.model import Strategy
+
+WORDS = 60
+"""A strategy is one instruction; longer ones are usually several, and following thins out with their number."""
+SAME = 0.8
+"""Share of content words in common from which two strategies say the same."""
+OPPOSED = 0.6
+"""Share of content words in common from which an instruction and a prohibition are about the same thing."""
+
+_LINK = re.compile(r"https?:|www\.|\b[\w-]+\.(?:com|net|org|io|co|info|biz|ru|cn|xyz|app|dev|uk|de)\b", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){5,}")
+_CODE = re.compile(
+    r"`|</?[a-z!][^>]*>|\{\{|\}\}|\$[({]|\w\(\)|\b(?:rm -|sudo |eval\(|drop table|javascript:)", re.IGNORECASE
+)
+_ROLE = re.compile(
+    r"^\s*(?:system|assistant|user|human|developer|tool|ai)\s*:|<\|\w+|\|>|\[/?INST\]|<</?SYS>>|"
+    r"^\s*#{2,}\s*(?:system|instruction|response|user|assistant)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_APPEAL = re.compile(
+    r"\b(?:ignore|disregard|forget|override|bypass)\b[^.]{0,30}\b(?:previous|prior|above|earlier|preceding|other|all|any|your)"
+    r"\b[^.]{0,20}\b(?:instruction|rule|prompt|guideline|guidance|polic|restriction|message|strateg)|"
+    r"\bsystem (?:prompt|message)\b|\b(?:language|ai) model\b|\bas an ai\b|\byou are now\b|\bjailbreak|"
+    r"\bdeveloper mode\b|\bnew instructions\b|\bpretend (?:to be|that you|you)\b|\bact as (?:if|though) you\b|"
+    r"\b(?:reveal|repeat|print|show)\b[^.]{0,20}\b(?:your|the|these) (?:instructions|prompt|guidance|strategies)\b",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(
+    r"[£$€]\s?\d|\d\s?(?:£|\$|€|euros?\b|dollars?\b|pounds?\b|usd\b|eur\b|gbp\b)|\d\s?(?:%|percent)\s*(?:off|discount|refund)",
+    re.IGNORECASE,
+)
+_PROMISE = re.compile(
+    r"\b(?:promise|guarantee|assure|pledge|grant|award|give|pay)\b[^.;]{0,40}"
+    r"\b(?:refund|credit|compensation|money|cash|discount|voucher|reimbursement|free (?:month|upgrade|service|flight))",
+    re.IGNORECASE,
+)
+_NEGATION = re.compile(
+    r"\b(?:never|not|no|none|don't|doesn't|can't|cannot|won't|shouldn't|mustn't|avoid|refrain|stop|without|instead of|"
+    r"rather than|unless|forbidden|nor)\b|n't\b",
+    re.IGNORECASE,
+)
+_SPEECH = re.compile(
+    r"^\W*(?:i|i'm|i'll|i've|we|we'll|we're|we've|my|our|hi|hello|dear|thanks|thank you|sorry|"
+    r"good (?:morning|afternoon|day)|yes|certainly|of course|sure)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+_FILLER = frozenset(
+    """a an and any are as at be before after by can customer customers do does for from have if in is it its of on or so
+    that the their them then there they this to up what when who will with you your always please should must""".split()
+)
+_stemmer = snowballstemmer.stemmer("english")
+
+
+def lint_text(text: str) -> tuple[str, ...]:
+    """The flags of a text by itself, in a fixed order."""
+    plain = unicodedata.normalize("NFKC", "".join(c for c in text if not _hidden(c)))
+    checks = (
+        ("too long", len(plain.split()) > WORDS),
+        ("not an instruction", _speaks(plain)),
+        ("personal data", bool(_EMAIL.search(plain) or _NUMBER.search(plain))),
+        ("link", bool(_LINK.search(_EMAIL.sub("", plain)))),
+        ("code", bool(_CODE.search(plain))),
+        ("role marker", bool(_ROLE.search(plain))),
+        ("hidden characters", any(map(_hidden, text)) or any(map(_mixed, plain.split()))),
+        ("appeal to the model", bool(_APPEAL.search(plain))),
+        ("promise of money", _promises(plain)),
+    )
+    return tuple(flag for flag, found in checks if found)
+
+
+def lint(strategies: Iterable[Strategy]) -> dict[str, tuple[str, ...]]:
+    """The flags of each strategy by id, those that come from its neighbours included.
+
+    Neighbours are strategies that can stand in one prompt: of the same scenario, or general. What is asked for in one
+    scenario may be forbidden in another; that is no contradiction.
+    """
+    everything = sorted(strategies, key=lambda strategy: strategy.id)
+    flags = {strategy.id: list(lint_text(strategy.text)) for strategy in everything}
+    for one, other in _neighbours(everything):
+        if told := _relation(_gist(one.text), _gist(other.text)):
+            flags[one.id].append(f"{told} {other.id}")
+            flags[other.id].append(f"{told} {one.id}")
+    return {id_: tuple(found) for id_, found in flags.items()}
+
+
+@dataclass(frozen=True)
+class _Gist:
+    words: frozenset[str]
+    forbids: bool
+
+
+def _neighbours(strategies: list[Strategy]) -> Iterator[tuple[Strategy, Strategy]]:
+    shelves: dict[str | None, list[Strategy]] = {}
+    for strategy in strategies:
+        shelves.setdefault(strategy.scenario, []).append(strategy)
+    general = shelves.get(None, [])
+    for scenario, shelf in shelves.items():
+        yield from combinations(shelf, 2)
+        if scenario is not None:
+            yield from ((one, other) for one in general for other in shelf)
+
+
+def _relation(one: _Gist, other: _Gist) -> str | None:
+    union = one.words | other.words
+    likeness = len(one.words & other.words) / len(union) if union else 0.0
+    if one.forbids == other.forbids:
+        return "much like" if likeness >= SAME else None
+    return "contradicts" if likeness >= OPPOSED else None
+
+
+@lru_cache(maxsize=4096)
+def _gist(text: str) -> _Gist:
+    negations = len(_NEGATION.findall(text))
+    words = _WORD.findall(_NEGATION.sub(" ", text.casefold()))
+    return _Gist(frozenset(_stemmer.stemWords([w for w in words if w not in _FILLER])), negations % 2 == 1)
+
+
+def _speaks(text: str) -> bool:
+    """Whether it reads like something said to a customer, or like nothing at all, and not like an instruction."""
+    return bool(_SPEECH.match(text)) or text.rstrip().endswith("?") or not _WORD.search(text)
+
+
+def _promises(text: str) -> bool:
+    """An amount, or money promised; "never promise a refund" is the opposite of a promise."""
+    for sentence in re.split(r"(?<=[.;!])\s+", text):
+        if any(not _NEGATION.search(sentence[: m.start()]) for p in (_AMOUNT, _PROMISE) for m in p.finditer(sentence)):
+            return True
+    return False
+
+
+def _hidden(char: str) -> bool:
+    """Invisible, bidirectional or private characters; ordinary white space is fine."""
+    if char in "\n\t ":
+        return False
+    return unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn", "Cs") or "\U000e0100" <= char <= "\U000e01ef"
+
+
+def _mixed(word: str) -> bool:
+    """Letters of look-alike alphabets in one word."""
+    scripts = {unicodedata.name(c, "").split(" ")[0] for c in word if c.isalpha()}
+    return len(scripts & {"LATIN", "CYRILLIC", "GREEK"}) > 1

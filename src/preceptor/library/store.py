@@ -1,0 +1,303 @@
+"""The library: every version of every scenario and strategy, what people decided, and what was released.
+
+Teaching puts, people decide and edit, releases freeze. Methods are short transactions, safe beside other processes.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import orjson
+import sqlalchemy as sa
+
+from preceptor.errors import Conflict, NotFound, UserError
+from preceptor.library import releases, tables
+from preceptor.library.lint import lint_text
+from preceptor.library.model import Decision, Evidence, Guidance, Level, Measured, Release, Scenario, Strategy
+from preceptor.library.rows import STALE, Entry, Shelf, Use, Version, scenario_of, strategy_of, version_of
+from preceptor.storage.canonical import canonical
+from preceptor.storage.database import Database
+
+Which = Literal["accepted", "approved"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step of a run adds, stored as a whole or not at all."""
+
+    scenarios: Sequence[Scenario] = ()
+    strategies: Sequence[Strategy] = ()
+    evidence: Mapping[str, Sequence[Evidence]] = field(default_factory=dict)
+    """By strategy id. An empty `run` is filled in."""
+    retired: Sequence[str] = ()
+    """Ids of scenarios that are no more."""
+    use: Use | None = None
+    """None leaves it as it is."""
+
+
+class Library:
+    """A named library in a database."""
+
+    def __init__(self, db: Database, name: str = "default") -> None:
+        self.db = db
+        self.name = name
+
+    # What runs put in
+
+    def store(self, batch: Batch, run: str, step: str) -> bool:
+        """Store a step of a run, once: False, and nothing is changed, if this step of this run is stored already.
+
+        So a resumed run may go through its steps again without undoing what came after them.
+        """
+        with self.db.begin() as connection:
+            return self._store(connection, batch, run, step)
+
+    async def save(self, batch: Batch, run: str, step: str) -> bool:
+        """`store`, sharing its commit with whoever else is writing."""
+        return await self.db.write(lambda connection: self._store(connection, batch, run, step))
+
+    def _store(self, connection: sa.Connection, batch: Batch, run: str, step: str) -> bool:
+        shelf = Shelf(connection, self.name)
+        shelf.claim()
+        if shelf.done(run, step):
+            return False
+        if batch.use is not None:
+            shelf.set_use(batch.use)
+        shelf.put_scenarios(batch.scenarios, run)
+        shelf.retire(batch.retired, run)
+        shelf.put_strategies(batch.strategies, run)
+        shelf.put_evidence(batch.evidence, run)
+        return True
+
+    def put_scenario(self, scenario: Scenario, run: str) -> None:
+        """Keep a scenario; if it has changed, as its next version."""
+        with self._writing() as shelf:
+            shelf.put_scenarios([scenario], run)
+
+    def put_strategy(self, strategy: Strategy, run: str) -> None:
+        """Keep a strategy; if it has changed, as its next version.
+
+        Its `decision` and `version` are ignored: those are made here. A decision stays while text, scenario and
+        `measured` stay and no flag is added. A person's wording is never replaced.
+        """
+        with self._writing() as shelf:
+            shelf.put_strategies([strategy], run)
+
+    def add_evidence(self, strategy_id: str, evidence: Evidence) -> None:
+        """Append evidence, unless it is there."""
+        with self._writing() as shelf:
+            shelf.put_evidence({strategy_id: [evidence]})
+
+    def set_use(self, use: Use) -> None:
+        with self._writing() as shelf:
+            shelf.set_use(use)
+
+    # What is in it
+
+    def use(self) -> Use:
+        with self._reading() as shelf:
+            return shelf.use()
+
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Those not retired, by id."""
+        with self._reading() as shelf:
+            return _scenarios(shelf)
+
+    def strategies(
+        self,
+        measured: Measured | None = None,
+        decision: Decision | None = None,
+        scenario: str | None = None,
+        level: Level | None = None,
+    ) -> tuple[Strategy, ...]:
+        """Current versions, by id; None does not filter."""
+        with self._reading() as shelf:
+            everything = [strategy_of(row) for row in shelf.strategy_rows().values()]
+        wanted = {"measured": measured, "decision": decision, "scenario": scenario, "level": level}
+        return tuple(s for s in everything if all(v in (None, getattr(s, name)) for name, v in wanted.items()))
+
+    def strategy(self, prefix: str) -> Strategy:
+        """The strategy with this id, or the only one whose id begins so.
+
+        Raises:
+            NotFound: naming the nearest.
+            Conflict: several begin so.
+        """
+        with self._reading() as shelf:
+            return strategy_of(_find(shelf, prefix))
+
+    def history(self, prefix: str) -> tuple[Version, ...]:
+        """All versions of a strategy, oldest first."""
+        with self._reading() as shelf:
+            id_ = _find(shelf, prefix).id
+            return tuple(version_of(row) for row in shelf.versions(tables.strategies, id_))
+
+    def evidence(self, prefix: str) -> tuple[Evidence, ...]:
+        """The evidence for a strategy, in the order it came."""
+        with self._reading() as shelf:
+            id_ = _find(shelf, prefix).id
+            return tuple(shelf.evidence([id_]).get(id_, {}).values())
+
+    def guidance(self, which: Which) -> Guidance:
+        """What a student would be given: strategies measured to help, or those a person has approved.
+
+        An edited strategy is not among the accepted until it has been measured again, nor is a rejected one.
+        """
+        with self._reading() as shelf:
+            return _guidance(shelf, which)
+
+    def trail(self) -> tuple[Entry, ...]:
+        """Every decision, edit, import, release and move of the live pointer, in order."""
+        with self._reading() as shelf:
+            return shelf.trail()
+
+    # What people decide
+
+    def decide(
+        self, prefix: str, decision: Decision, author: str, note: str = "", version: int | None = None
+    ) -> Strategy:
+        """Approve, reject, or put back to pending.
+
+        Raises:
+            NotFound, Conflict: no such strategy; or it is no longer at `version`.
+        """
+        with self._writing() as shelf:
+            row = _find(shelf, prefix)
+            if version is not None and row.version != version:
+                raise Conflict(f"{row.id!r} was changed by {row.author!r} (now version {row.version}). Look again.")
+            _decide(shelf, row, decision, author, note)
+            return replace(strategy_of(row), decision=decision)
+
+    def approve_accepted(self, author: str, rule: str) -> tuple[Strategy, ...]:
+        """Approve, by a rule the owner has set, what was accepted, is undecided and has no flag.
+
+        `rule` says which, for the trail. Call this only where settings say so.
+        """
+        with self._writing() as shelf:
+            rows = [row for row in shelf.strategy_rows().values() if _by_rule(row)]
+            for row in rows:
+                _decide(shelf, row, "approved", author, f"by rule: {rule}")
+            return tuple(replace(strategy_of(row), decision="approved") for row in rows)
+
+    def edit(self, prefix: str, text: str, author: str, note: str = "") -> Strategy:
+        """A new wording: the next version, undecided, its measurement stale. What is live stays as it is.
+
+        Raises:
+            NotFound: no such strategy.
+            UserError: the text is empty.
+        """
+        text = text.strip()
+        if not text:
+            raise UserError("A strategy needs a text. To take it out, reject it.")
+        with self._writing() as shelf:
+            row = _find(shelf, prefix)
+            if text != row.text:
+                flags = canonical([*lint_text(text), STALE]).decode()
+                shelf.add_version(row, author, {"text": text, "flags": flags, "decision": "pending", "edited": True})
+                shelf.log(author, "edit", f"{row.id}@{row.version + 1}", row.text, text, note)
+            return strategy_of(_find(shelf, row.id))
+
+    # What is released
+
+    def release(self, author: str, note: str = "") -> Release:
+        """Freeze what is approved and make it live.
+
+        Raises:
+            UserError: nothing is approved.
+        """
+        with self._writing() as shelf:
+            name = releases.freeze(shelf, _guidance(shelf, "approved"), author, note)
+            return releases.find(shelf, name, False)
+
+    def rollback(self, author: str, to: str | None = None, note: str = "") -> Release:
+        """Make an earlier release live: `to`, by the beginning of its hash, or the one before.
+
+        Raises:
+            NotFound, Conflict: there is none.
+        """
+        with self._writing() as shelf:
+            return releases.find(shelf, releases.roll_back(shelf, to, author, note), False)
+
+    def releases(self) -> tuple[Release, ...]:
+        """Newest first, without evidence."""
+        with self._reading() as shelf:
+            return releases.every(shelf)
+
+    def get_release(self, prefix: str, evidence: bool = False) -> Release:
+        """A release by the beginning of its hash.
+
+        Raises:
+            NotFound, Conflict: none or several; or its content was tampered with.
+        """
+        with self._reading() as shelf:
+            return releases.find(shelf, prefix, evidence)
+
+    def live(self, evidence: bool = False) -> Release | None:
+        """The release in force."""
+        with self._reading() as shelf:
+            name = shelf.live()
+            return None if name is None else releases.find(shelf, name, evidence)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Shelf]:
+        with self.db.begin() as connection:
+            shelf = Shelf(connection, self.name)
+            shelf.claim()
+            yield shelf
+
+    @contextmanager
+    def _reading(self) -> Iterator[Shelf]:
+        with self.db.reading() as connection:
+            yield Shelf(connection, self.name)
+
+
+def _scenarios(shelf: Shelf) -> tuple[Scenario, ...]:
+    rows = [row for row in shelf.scenario_rows().values() if not row.retired]
+    contexts = shelf.contexts(key for row in rows for key in orjson.loads(row.examples))
+    return tuple(scenario_of(row, contexts) for row in rows)
+
+
+def _guidance(shelf: Shelf, which: Which) -> Guidance:
+    use, scenarios = shelf.use(), _scenarios(shelf)
+    homes: set[str | None] = {None, *(scenario.id for scenario in scenarios)}
+    everything = (strategy_of(row) for row in shelf.strategy_rows().values())
+    chosen = tuple(s for s in everything if s.scenario in homes and _belongs(s, which))
+    return Guidance(use.domain, scenarios, chosen, use.placement, use.false_injections)
+
+
+def _belongs(strategy: Strategy, which: Which) -> bool:
+    if which == "approved":
+        return strategy.decision == "approved"
+    return strategy.measured == "accepted" and strategy.decision != "rejected" and STALE not in strategy.flags
+
+
+def _find(shelf: Shelf, prefix: str) -> Any:
+    table = tables.strategies
+    mine = sa.select(table).where(table.c.library == shelf.library, table.c.latest)
+    rows = shelf.connection.execute(mine.where(table.c.id.startswith(prefix, autoescape=True))).all()
+    found = [row for row in rows if row.id == prefix] or rows
+    if len(found) > 1:
+        raise Conflict(f"{prefix!r} could be {found[0].id!r} or {found[1].id!r}. Give more of the id.")
+    if not found:
+        raise NotFound(_missing(shelf, prefix))
+    return found[0]
+
+
+def _missing(shelf: Shelf, prefix: str) -> str:
+    ids = list(shelf.strategy_rows())
+    if not ids:
+        return f"There is no strategy {prefix!r}: library {shelf.library!r} is empty. `preceptor teach` fills it."
+    near = difflib.get_close_matches(prefix, ids, 1, 0)[0]
+    return f"There is no strategy {prefix!r}. The nearest is {near!r}; `preceptor library list` shows them."
+
+
+def _decide(shelf: Shelf, row: Any, decision: Decision, author: str, note: str) -> None:
+    if row.decision != decision or note:
+        shelf.set_decision(row.id, row.version, decision)
+        shelf.log(author, "decide", f"{row.id}@{row.version}", row.decision, decision, note)
+
+
+def _by_rule(row: Any) -> bool:
+    return bool(row.measured == "accepted" and row.decision == "pending" and not orjson.loads(row.flags))
