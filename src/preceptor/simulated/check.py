@@ -1,7 +1,7 @@
 """Whether a world file is a good one: whole, reachable, and readable by its own reader.
 
-`check` looks at what `World.load` cannot: counts, situations nobody gets into, and wordings that the world's reader takes
-for something else, each with what it was taken for. ``python -m preceptor.simulated.check FILE`` prints it.
+`check` looks at what `World.load` cannot: counts, situations nobody gets into, and wordings that the world's reader
+takes for something else, each with what it was taken for. ``python -m preceptor.simulated.check FILE`` prints it.
 """
 
 import sys
@@ -143,8 +143,8 @@ def _misread(world: World) -> Iterator[str]:
         if moves := reader.moves(fill(world, text)):
             yield f"phrases: {text!r} is read as {_names(moves)}, and should express no move"
     for text in (*talk.chatter, *talk.thanks, *talk.leaving):
-        if situation := reader.situation(fill(world, text)):
-            yield f"phrases: {text!r} is read as situation {situation!r}, and should express none"
+        if about := reader.situation(fill(world, text)):
+            yield f"phrases: {text!r} is read as situation {about!r}, and should express none"
     for text in talk.vague:
         asked = reader.instructions(text)
         if moves := asked.told | asked.forbidden:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ class Index:
             return np.zeros(len(self._wordings))
         places = np.concatenate([place for _, place, _ in posts])
         weights = np.concatenate([weight * own for own, _, weight in posts])
-        return np.bincount(places, weights, minlength=len(self._wordings))
+        return np.bincount(places, weights, minlength=len(self._wordings)).astype(np.float64, copy=False)
 
     def _match(self, label: int, score: Floats, cosine: Floats) -> Match:
         end = self._starts[label + 1] if label + 1 < len(self._starts) else len(cosine)
@@ -148,5 +148,4 @@ def _shortened(word: str) -> Iterator[str]:
 
 
 def _features(stems: Sequence[str]) -> frozenset[str]:
-    pairs: Any = zip(stems, stems[1:], strict=False)
-    return frozenset(stems) | {f"{one} {two}" for one, two in pairs}
+    return frozenset(stems) | {f"{one} {two}" for one, two in pairwise(stems)}

@@ -9,6 +9,8 @@ import html
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from typing import Literal
 
 from preceptor.simulated.index import Entry, Index, Match
 from preceptor.simulated.words import clauses, conditional, declines, inherits, instructs, negative, sentences, stems
@@ -46,6 +48,7 @@ class Reader:
         self._orders = Index(_order_entries(world))
         self._customers = Index(_customer_entries(world))
         self._descriptions = Index(_description_entries(world))
+        self._partings = Index(_parting_entries(world))
         self._topics = Index(Entry(id_, text) for id_, text in world.topics.items())
         self._personas = Index(Entry(id_, text) for id_, text in world.persona_descriptions.items())
         self._cues = {move.id: tuple(stems(" ".join(cue)) for cue in move.cues) for move in world.moves}
@@ -119,6 +122,13 @@ class Reader:
         best = max(matches, key=lambda match: match.score, default=None)
         return best.label if best and best.label != SMALL_TALK else None
 
+    def ending(self, text: str) -> Literal["resolved", "left"] | None:
+        """Whether a customer's message is a thanks or a parting, and the conversation's last."""
+        if self.situation(text):
+            return None
+        match = self._choose(self._partings.best(text))
+        return match.label if match and match.label in ("resolved", "left") else None  # type: ignore[return-value]
+
     def _small_talk(self, sentence: str) -> bool:
         match = next(iter(self._customers.best(sentence)), None)
         return match is not None and match.label == SMALL_TALK and match.cosine >= SURE
@@ -150,7 +160,7 @@ def _asks(match: Match, denied: bool) -> bool:
 
 
 def _pairs(parts: list[str]) -> Iterable[tuple[str, str]]:
-    return zip(parts, parts[1:], strict=False)
+    return pairwise(parts)
 
 
 def _mentioned(text: str, descriptions: Mapping[str, str], index: Index) -> str | None:
@@ -195,3 +205,9 @@ def _description_entries(world: World) -> Iterator[Entry]:
         others = (*situation.customer, *situation.unseen)
         yield from (Entry(situation.id, text, "customer", wording=False) for text in others)
     yield from (Entry(SMALL_TALK, text) for text in world.phrases.vague_descriptions)
+
+
+def _parting_entries(world: World) -> Iterator[Entry]:
+    yield from (Entry("resolved", text) for text in world.phrases.thanks)
+    yield from (Entry("left", text) for text in world.phrases.leaving)
+    yield from (Entry(SMALL_TALK, text) for text in world.phrases.chatter)

@@ -18,17 +18,22 @@ _WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*|\d[\d.,:/-]*")
 _GAP = re.compile(r"\{[a-z][a-z0-9_]*\}")
 
 _EMPTY = frozenset(
-    "a an the this that these those it its is are was were be been being am do does did have has had having will would "
-    "shall can could may might must should of to in on at for by with from as into about and or but so if then than "
-    "there here i me my mine we us our ours you your yours he him his she her hers they them their theirs who whom "
-    "which what when where how why just very really quite too also please some any all each every both such only own "
-    "s t d ll m re ve don now up out off over again before after more most other no nor not".split()
-) - frozenset("again before after not no up out off over now more other all any who when where why how".split())
-"""Words that carry no content by themselves; those taken back out do in this trade (call *again*, check *before*)."""
+    """
+    a an the this that these those it its is are was were be been being am do does did have has had having will
+    would shall can could may might must should of to in on at for by with from as into about and or but so if
+    then than there here i me my mine we us our ours you your yours he him his she her hers they them their theirs
+    whom which what just very really quite too also please some each every both such only own s t d ll m re ve don
+    most nor
+    """.split()  # noqa: SIM905 - a hundred quoted words read worse
+)
+"""Words that carry no content by themselves. Not among them, because they do in this trade: contact *again*, check
+*before*, *who* is calling, *not* working."""
 
-_NOT = frozenset("not never no none nobody nothing neither nor cannot without".split())
-_SHUN = frozenset("avoid refrain stop skip omit forget neglect fail resist steer withhold miss".split())
-_UNTIL = frozenset("until till unless before without except".split())
+_NOT = frozenset(["not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "cannot", "without"])
+_SHUN = frozenset(
+    ["avoid", "refrain", "stop", "skip", "omit", "forget", "neglect", "fail", "resist", "steer", "withhold", "miss"]
+)
+_UNTIL = frozenset(["until", "till", "unless", "before", "without", "except"])
 _PHRASES = re.compile(
     r"\b(?:leave out|leaves? (?:it|that|this) out|keep (?:away|clear|quiet)|hold back|instead of|rather than|stay away"
     r"|to yourself|out of (?:the question|it)|off limits|under no circumstances)\b"
@@ -36,16 +41,18 @@ _PHRASES = re.compile(
 _FIXED = {"can't": "can not", "cannot": "can not", "won't": "will not", "shan't": "shall not", "dont": "do not"}
 
 _IMPERATIVE = frozenset(
-    "acknowledge add address admit advise aim allow always answer apologise apologize arrange ask assume assure avoid be "
-    "begin bring call calm check choose clarify close collect compare complete confirm consider contact cover decline "
-    "demand describe direct do double drop empathise empathize encourage end ensure escalate establish explain express "
-    "find finish first focus follow gather get give go greet guide hand help hold identify include inform insist "
-    "introduce invite keep lead learn leave let limit link list listen look make mention name never note offer open "
-    "outline own pass pick point prefer present promise propose provide put quote raise read reassure recap recommend "
-    "record refer refrain refuse remember remind repeat reply report request resolve respect respond restate return "
-    "review say schedule see send set share show skip speak spell start state stay stick stop suggest summarise "
-    "summarize take talk tell thank transfer treat try turn understand use validate verify wait walk warn watch when "
-    "work write don't do refrain once if whenever before after unless".split()
+    """
+    acknowledge add address admit advise after aim allow always answer apologise apologize arrange ask assume
+    assure avoid be before begin bring call calm check choose clarify close collect compare complete confirm
+    consider contact cover decline demand describe direct do double drop empathise empathize encourage end ensure
+    escalate establish explain express find finish first focus follow gather get give go greet guide hand help
+    hold identify if include inform insist introduce invite keep lead learn leave let limit link list listen look
+    make mention name never offer once open outline own pass pick point prefer present promise propose provide put
+    quote raise read reassure recap recommend record refer refrain refuse remember remind repeat reply report
+    request resolve respect respond restate return review say schedule see send set share show skip speak spell
+    start state stay stick stop suggest summarise summarize take talk tell thank transfer treat try turn
+    understand unless use validate verify wait walk warn watch when whenever work write
+    """.split()  # noqa: SIM905 - a hundred quoted words read worse
 )
 _MODAL = re.compile(
     r"\b(?:must|should|shall|always|never|do not|don't|may not|cannot|can only|may only|has to|have to|need to|needs to"

@@ -1,0 +1,132 @@
+"""Finding one's way in a request's messages, whoever wrote the prompt.
+
+Models of a world take any prompt: instructions may stand in system messages, in marked notes inside a customer's turn,
+or at the start of the reply; data stands in ``<blocks>``.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import orjson
+
+from preceptor.llm.messages import Message, Request, Schema
+
+Placement = Literal["system_end", "before_last", "in_last", "prefix"]
+
+_BLOCK = re.compile(r"<([a-z][a-z_-]*)>\s*(.*?)\s*</\1>", re.DOTALL)
+_BRACKETS = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
+_NOTE = re.compile(r"\(?(?:note|reminder) (?:to|for) (?:the )?(?:agent|assistant)\b[^:\n]{0,60}:\s*(.*)", re.I | re.S)
+_TURN = re.compile(r"^(customer|user|agent|assistant|tool|system):\s*", re.I)
+_PARTIES = {"user": "customer", "assistant": "agent", "system": "tool"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of a conversation."""
+
+    party: str
+    """customer, agent or tool."""
+    text: str
+
+
+def notes(text: str) -> tuple[str, tuple[str, ...]]:
+    """A customer's turn without the notes somebody else put into it, and those notes."""
+    return _notes(text)
+
+
+@lru_cache(maxsize=4096)
+def _notes(text: str) -> tuple[str, tuple[str, ...]]:
+    found: list[str] = []
+    for pattern, group in ((_BLOCK, 2), (_BRACKETS, 1), (_NOTE, 1)):
+        found.extend(match[group] for match in pattern.finditer(text))
+        text = pattern.sub(" ", text)
+    return text.strip(), tuple(found)
+
+
+def placed(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:
+    """Every text in the messages that may hold instructions, with where it stands."""
+    last = last_user(messages)
+    for place, message in enumerate(messages):
+        match message.role:
+            case "system":
+                yield ("before_last" if 0 < place == last - 1 else "system_end"), message.content
+            case "user":
+                for note in notes(message.content)[1]:
+                    yield "in_last", note
+            case "assistant":
+                if place == len(messages) - 1:
+                    yield "prefix", message.content
+            case "tool":
+                pass
+
+
+def last_user(messages: tuple[Message, ...]) -> int:
+    """Where the last user message stands; -1 without any."""
+    return max((place for place, message in enumerate(messages) if message.role == "user"), default=-1)
+
+
+def heard(messages: tuple[Message, ...]) -> tuple[str, ...]:
+    """What the user said, oldest first, without notes (unless there is nothing else)."""
+    said = (message.content for message in messages if message.role == "user")
+    return tuple(notes(text)[0] or text for text in said)
+
+
+def blocks(request: Request) -> Mapping[str, str]:
+    """The marked data blocks of a prompt; of two with one name, the later."""
+    found: dict[str, str] = {}
+    for message in request.messages:
+        found.update({name: html.unescape(text) for name, text in _BLOCK.findall(message.content)})
+    return found
+
+
+def conversation(text: str) -> tuple[Said, ...]:
+    """The lines of a transcript; a line without a speaker goes on with the one before."""
+    turns: list[Said] = []
+    for line in text.splitlines():
+        if start := _TURN.match(line):
+            party = start[1].lower()
+            turns.append(Said(_PARTIES.get(party, party), line[start.end() :]))
+        elif turns and line.strip() and not line.startswith("Agent calls "):
+            turns[-1] = Said(turns[-1].party, f"{turns[-1].text} {line.strip()}")
+    return tuple(turns)
+
+
+def numbered(text: str) -> dict[int, str]:
+    """The lines of a list such as ``1. …``, by number; lines without one are counted on."""
+    lines: dict[int, str] = {}
+    for line in filter(str.strip, text.splitlines()):
+        start = re.match(r"\s*(?:(\d+)[.):]|[-*•])?\s*", line)
+        assert start is not None
+        lines[int(start[1]) if start[1] else len(lines) + 1] = line[start.end() :].strip()
+    return lines
+
+
+def form(request: Request) -> Schema | None:
+    """The form asked for: the request's schema, or one that a server without schemas was given in the prompt."""
+    if request.schema:
+        return request.schema
+    for message in reversed(request.messages):
+        if '"properties"' in message.content and (found := _schema_in(message.content)):
+            return Schema(str(found.get("title") or ""), found)
+    return None
+
+
+def task(schema: Schema) -> str:
+    """A task's name, also from a class-like title: ``CompareReplies`` is ``compare_replies``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", schema.name).lower().replace("-", "_").replace(" ", "_")
+
+
+def _schema_in(text: str) -> dict[str, Any] | None:
+    start, end = text.find("{"), text.rfind("}")
+    while 0 <= start < end:
+        try:
+            found = orjson.loads(text[start : end + 1])
+        except orjson.JSONDecodeError:
+            start = text.find("{", start + 1)
+            continue
+        return found if isinstance(found, dict) and "properties" in found else None
+    return None

@@ -1,0 +1,166 @@
+"""Teachers: what an agent's profile can say about another agent's reply.
+
+A teacher knows what the situation calls for, and names each thing missing with its `insight`. What it writes is vague,
+wrong or harmful at the rates of its profile; those rates hold for everything it would write about, noticed or not, so
+that a teacher without insight still gives advice, only no good one.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from preceptor.llm.messages import Request
+from preceptor.simulated.agent import latest
+from preceptor.simulated.chance import Chance
+from preceptor.simulated.prompt import blocks, conversation, numbered
+from preceptor.simulated.reading import Reader
+from preceptor.simulated.wording import joined
+from preceptor.simulated.world import AgentProfile, Situation, Teaching
+
+_BLIND = Teaching(insight=0.0, vague=1.0)
+"""An agent that was never taught to teach says nothing useful."""
+_LIMIT = re.compile(r"at most (\d+)")
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something to write a strategy about."""
+
+    move: str
+    forbid: bool
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """One profile, asked for strategies and scenarios."""
+
+    reader: Reader
+    profile: AgentProfile
+
+    @property
+    def teaching(self) -> Teaching:
+        return self.profile.teaching or _BLIND
+
+    def strategies(self, request: Request, chance: Chance) -> dict[str, Any]:
+        """What a reply lacks, and the strategies that would mend it; in later rounds, the current ones revised."""
+        shown = blocks(request)
+        said = conversation(shown.get("conversation", ""))
+        situation = latest(self.reader, tuple(turn.text for turn in said if turn.party == "customer"))
+        made = self.reader.moves(shown.get("student_reply", ""))
+        needs = _needs(situation, made)
+        current = list(numbered(shown.get("strategies", "")).values())
+        kept = [text for text in current if self._stays(text, situation, needs, chance)]
+        covered = frozenset().union(*(self._about(text) for text in kept))
+        written = [self._written(need, situation, shown, current, chance) for need in needs if need not in covered]
+        both = [*({"text": text, "reason": "This one works; keep it."} for text in kept), *filter(None, written)]
+        return {"missing": self._missing(needs), "strategies": both[: _limit(request)]}
+
+    def place(self, request: Request, chance: Chance) -> dict[str, Any]:
+        """Which of the scenarios listed a conversation belongs to, or a description of a new one."""
+        shown = blocks(request)
+        said = conversation(shown.get("conversation", ""))
+        situation = latest(self.reader, tuple(turn.text for turn in said if turn.party == "customer"))
+        known = numbered(shown.get("scenarios", ""))
+        fitting = [n for n, text in known.items() if situation and self.reader.described(text) == situation.id]
+        if chance.happens(self.teaching.misplaces, "misplaces"):
+            fitting = [chance.pick((0, *known), "misplaced")]
+        if fitting and fitting[0]:
+            return {"scenario": fitting[0], "description": ""}
+        return {"scenario": 0, "description": self._description(situation, chance)}
+
+    def _description(self, situation: Situation | None, chance: Chance) -> str:
+        if situation is None or chance.happens(self.teaching.vague, "vague description"):
+            return chance.pick(self.reader.world.phrases.vague_descriptions, "vague description", "which")
+        return chance.pick(situation.described, "described")
+
+    def _about(self, text: str) -> frozenset[Need]:
+        asked = self.reader.instructions(text)
+        return frozenset(Need(move, False) for move in asked.told) | frozenset(
+            Need(move, True) for move in asked.forbidden
+        )
+
+    def _stays(self, text: str, situation: Situation | None, needs: list[Need], chance: Chance) -> bool:
+        """A strategy stays when it asks for something right that the student now does, or when nobody noticed."""
+        about = self._about(text)
+        if situation and any(need in _wanted(situation) for need in about):
+            return not about.intersection(needs)
+        return not chance.happens(self.teaching.insight, "notices", text)
+
+    def _written(
+        self, need: Need, situation: Situation | None, shown: Mapping[str, str], current: list[str], chance: Chance
+    ) -> dict[str, str] | None:
+        """A strategy for a need, or none where the teacher misses it."""
+        assert situation is not None
+        rates, world = self.teaching, self.reader.world
+        luck = chance.draw("advice", need.move)
+        if luck < rates.vague:
+            return {
+                "text": chance.pick(world.phrases.vague, "vague", need.move),
+                "reason": "The reply could be better.",
+            }
+        if luck < rates.vague + rates.wrong:
+            return self._advice(Need(self._other(situation, need, chance), False), current, chance)
+        if luck < rates.vague + rates.wrong + rates.harmful:
+            return self._advice(Need(self._harm(situation, need, chance), False), current, chance)
+        if not chance.happens(rates.insight, "insight", need.move):
+            return None
+        return self._quoting(self._advice(need, current, chance), need, shown, chance)
+
+    def _advice(self, need: Need, current: list[str], chance: Chance) -> dict[str, str]:
+        """An instruction about a move in words not tried before, with a reason."""
+        move = self.reader.world.move[need.move]
+        wordings = move.forbidden if need.forbid else move.told
+        fresh = [text for text in wordings if text not in current] or wordings
+        text = chance.pick(fresh, "wording", need.move)
+        if need.forbid:
+            return {"text": text, "reason": f"It makes things worse to {move.name}."}
+        return {"text": text, "reason": f"The customer needs the agent to {move.name}."}
+
+    def _other(self, situation: Situation, need: Need, chance: Chance) -> str:
+        """Some move that is right elsewhere."""
+        here = {need.move, *situation.required, *situation.harmful}
+        elsewhere = sorted({move for one in self.reader.world.situations for move in one.required} - here)
+        return chance.pick(elsewhere or [need.move], "instead", need.move)
+
+    def _harm(self, situation: Situation, need: Need, chance: Chance) -> str:
+        anywhere = sorted({move for one in self.reader.world.situations for move in one.harmful})
+        return chance.pick(situation.harmful or anywhere or [need.move], "harm", need.move)
+
+    def _quoting(self, advice: dict[str, str], need: Need, shown: Mapping[str, str], chance: Chance) -> dict[str, str]:
+        """The advice, now and then with the customer's number in it or the teacher's own words to recite."""
+        if not chance.happens(self.teaching.quotes, "quotes", need.move):
+            return advice
+        number = re.search(r"\d{4,}", shown.get("conversation", ""))
+        reply = shown.get("teacher_reply", "").strip()
+        if number and chance.happens(0.5, "quotes the number", need.move):
+            return {**advice, "text": joined(advice["text"].rstrip(".") + f" (here: {number[0]})")}
+        return {**advice, "text": joined(advice["text"], f'For instance: "{reply}"')} if reply else advice
+
+    def _missing(self, needs: list[Need]) -> str:
+        names = self.reader.world.move
+        missing = "; ".join(names[need.move].name for need in needs if not need.forbid)
+        harmful = "; ".join(names[need.move].name for need in needs if need.forbid)
+        does_not = f"It does not {missing}." if missing else ""
+        return joined(does_not, f"It should not {harmful}." if harmful else "") or "Nothing is missing."
+
+
+def _needs(situation: Situation | None, made: frozenset[str]) -> list[Need]:
+    if situation is None:
+        return []
+    missing = [Need(move, False) for move in situation.required if move not in made]
+    return missing + [Need(move, True) for move in situation.harmful if move in made]
+
+
+def _wanted(situation: Situation) -> frozenset[Need]:
+    return frozenset(Need(move, False) for move in situation.required) | frozenset(
+        Need(move, True) for move in situation.harmful
+    )
+
+
+def _limit(request: Request) -> int | None:
+    """How many strategies the prompt allows, if it says."""
+    for message in reversed(request.messages):
+        if found := _LIMIT.search(message.content):
+            return int(found[1])
+    return None
