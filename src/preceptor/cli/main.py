@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import init
+from preceptor.cli import init, world
 from preceptor.errors import PreceptorError
 
 app = typer.Typer(
@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("init")(init.init)
+app.command()(init.init)
+app.add_typer(world.app, name="world")
 
 
 def _show_version(wanted: bool) -> None:

@@ -80,7 +80,8 @@ def _sentence(fault: pydantic.ValidationError) -> str:
         return f"{place.what} {place.key!r} is missing{place.where}."
     if first["type"].startswith("union_tag"):
         return f"{place.path}: needs a kind, one of {first['ctx'].get('expected_tags', 'openai, simulated')}."
-    return f"{place.path}: {first['msg'].removeprefix('Value error, ')}."
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{place.path}: {said}." if place.path else f"{said}."
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _locate(loc: Sequence[str | int]) -> _Place:
             at = chosen  # a discriminator's tag: in the location, but not in the file
         else:
             shown.append(part)
-    path, key = ".".join(shown) or "the top level", shown[-1] if shown else ""
+    path, key = ".".join(shown), shown[-1] if shown else ""
     where = f" in [{'.'.join(shown[:-1])}]" if len(shown) > 1 else ""
     return _Place(path, key, where, "key" if where else "section", known)
 

@@ -7,6 +7,7 @@ writes. A key without one fails a test.
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import pydantic
 
@@ -32,11 +33,19 @@ class ProjectSection(Section):
     domain: Path = Path("domain.yaml")
     """The file that says who the agent works for: role, goal, policy, topics, personas, tools."""
     database: Text = "preceptor.db"
-    """A file for SQLite, or the URL of a PostgreSQL database: libraries, releases, runs and every call live there."""
+    """A file for SQLite, or the URL of a PostgreSQL database, without a password (PostgreSQL takes it from PGPASSWORD
+    or ~/.pgpass). Libraries, releases, runs and every call live there."""
     library: Text = "default"
     """Which library of the database to use; one database can hold several."""
     currency: Text = "USD"
     """The currency of prices and of budget.money; only shown, never converted."""
+
+    @pydantic.field_validator("database")
+    @classmethod
+    def _without_password(cls, database: str) -> str:
+        if "://" in database and urlsplit(database).password:
+            raise ValueError("a password must not stand in the file; PostgreSQL takes it from PGPASSWORD or ~/.pgpass")
+        return database
 
 
 class AnyModel(Section):
@@ -86,8 +95,6 @@ class Simulated(AnyModel):
     """A world that comes with the package, or the path of a world file."""
     model: Text
     """The model's id in the world file."""
-    latency: Annotated[float, pydantic.Field(ge=0)] = 0.0
-    """Seconds each call takes; for trying out how a slow model feels."""
 
 
 ModelSection = Annotated[Endpoint | Simulated, pydantic.Field(discriminator="kind")]
@@ -113,24 +120,21 @@ class ModelsSection(Section):
 class RetrievalSection(Section):
     """Which strategies apply to a conversation, and when none do."""
 
-    embedder: Literal["static", "endpoint", "onnx"] = "static"
-    """How texts become vectors: word vectors that come with the package, an OpenAI-compatible embeddings endpoint, or a
-    model folder run by onnxruntime (extra `onnx`)."""
+    embedder: Literal["static", "endpoint"] = "static"
+    """How texts become vectors: word vectors that come with the package, or those of an OpenAI-compatible
+    embeddings endpoint."""
     base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
     """For `endpoint`: the endpoint, up to and including its version."""
     model: Text | None = None
     """For `endpoint`: the embedding model's name there."""
     key_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """For `endpoint`: the environment variable that holds the key."""
-    folder: Path | None = None
-    """For `onnx`: the folder with model.onnx and tokenizer.json."""
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> "RetrievalSection":
-        needed = {"endpoint": ("base_url", "model"), "onnx": ("folder",), "static": ()}[self.embedder]
-        for key in needed:
-            if getattr(self, key) is None:
-                raise ValueError(f"embedder = {self.embedder!r} needs retrieval.{key}")
+        for name in ("base_url", "model"):
+            if self.embedder == "endpoint" and getattr(self, name) is None:
+                raise ValueError(f"embedder = 'endpoint' needs retrieval.{name}")
         return self
 
 
@@ -162,3 +166,10 @@ class Settings(Section):
     retrieval: RetrievalSection = RetrievalSection()
     budget: BudgetSection = BudgetSection()
     library: LibrarySection = LibrarySection()
+
+    @pydantic.model_validator(mode="after")
+    def _money_needs_prices(self) -> "Settings":
+        models = [self.models.of(role) for role in ROLES]
+        if self.budget.money is not None and not any(model.price_input or model.price_output for model in models):
+            raise ValueError("budget.money is set, but no model has a price (price_input, price_output)")
+        return self

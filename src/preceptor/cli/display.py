@@ -1,0 +1,258 @@
+"""How a teaching run is shown while it goes: a live board on a terminal, plain lines elsewhere, JSON on request.
+
+All three only listen: they are called with each event, in order, and read usage from a meter. Nothing here decides
+anything, and no run depends on being shown.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Protocol, Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from preceptor.llm.budget import Budget
+from preceptor.llm.ledger import Total
+from preceptor.llm.prices import from_nano
+from preceptor.storage.canonical import canonical
+from preceptor.teaching.events import (
+    Event,
+    Finished,
+    HeldOutScore,
+    IterationBegan,
+    Note,
+    PlacementChosen,
+    Progress,
+    ScenarioFound,
+    StrategyAccepted,
+    StrategyRefused,
+)
+
+LATEST = 4
+"""Happenings kept in sight below the figures."""
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Where the figures that are not events come from. Read at each refresh."""
+
+    totals: Callable[[], Mapping[str, Total]] = dict
+    """Use so far, by role."""
+    budget: Budget | None = None
+    currency: str = ""
+    state: Callable[[], str] = str
+    """What calls are waiting for, in words; empty when for nothing."""
+
+
+class View(AbstractContextManager["View"], Protocol):
+    """Shows events between entering and leaving."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+@dataclass
+class Board:
+    """What is known of a run, for showing."""
+
+    now: Callable[[], float] = time.monotonic
+    iteration: IterationBegan | None = None
+    progress: Progress | None = None
+    began: float = 0.0
+    """When the phase began, by `now`."""
+    scenarios: int = 0
+    accepted: int = 0
+    refused: int = 0
+    scores: list[HeldOutScore] = field(default_factory=list)
+    latest: list[str] = field(default_factory=list)
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case IterationBegan():
+                self.iteration = event
+            case Progress():
+                if event.done == 0 or self.progress is None or self.progress.phase != event.phase:
+                    self.began = self.now()
+                self.progress = event
+            case ScenarioFound():
+                self.scenarios += 1
+            case StrategyAccepted():
+                self.accepted += 1
+            case StrategyRefused():
+                self.refused += 1
+            case HeldOutScore():
+                self.scores.append(event)
+            case PlacementChosen() | Note() | Finished():
+                pass
+        if line := sentence(event):
+            self.latest = [*self.latest, line][-LATEST:]
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds the phase will still take at its pace so far; None while nothing is done."""
+        if self.progress is None or not self.progress.done:
+            return None
+        return (self.now() - self.began) / self.progress.done * (self.progress.total - self.progress.done)
+
+
+def sentence(event: Event) -> str:
+    """An event in words; empty for those that are only figures."""
+    match event:
+        case IterationBegan():
+            return (
+                f"Iteration {event.iteration} of {event.of}: the teacher speaks {event.teacher_share:.0%} of the turns."
+            )
+        case ScenarioFound(scenario):
+            return f"New scenario: {scenario.description}"
+        case StrategyAccepted(strategy, effect):
+            return f"Accepted: {strategy.text}" + (f" ({effect.mean:+.2f})" if effect else "")
+        case StrategyRefused(strategy, reason):
+            return f"Refused: {strategy.text} {reason}"
+        case PlacementChosen(placement):
+            return f"This student heeds strategies best at: {placement}."
+        case HeldOutScore():
+            name = f"after iteration {event.iteration}" if event.iteration else "of the student alone"
+            return f"Held-out score {name}: {event.mean:.2f} of 5 ({event.low:.2f} to {event.high:.2f}, n = {event.n})."
+        case Note(text):
+            return text
+        case Finished(reason):
+            return f"Finished: {reason}."
+        case Progress():
+            return ""
+
+
+class LiveView(View):
+    """The board, redrawn in place."""
+
+    def __init__(self, console: Console, title: str, meter: Meter) -> None:
+        self._title = title
+        self._meter = meter
+        self._board = Board()
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+
+    def __call__(self, event: Event) -> None:
+        self._board.hear(event)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+
+    def _render(self) -> RenderableType:
+        return draw(self._board, self._title, self._meter)
+
+
+class LineView(View):
+    """A line for each thing that happens, and for each phase that ends; for logs and pipes."""
+
+    def __init__(self, out: TextIO, meter: Meter) -> None:
+        self._out = out
+        self._meter = meter
+
+    def __call__(self, event: Event) -> None:
+        line = sentence(event)
+        if isinstance(event, Progress) and event.done == event.total > 0:
+            line = f"{event.phase}: {event.total} done; {used(self._meter)}"
+        if line:
+            print(line, file=self._out, flush=True)
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        return None
+
+
+class JsonView(View):
+    """Every event as one line of JSON: ``{"event": "Progress", "phase": …}``."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __call__(self, event: Event) -> None:
+        body = {"event": type(event).__name__} | {name: getattr(event, name) for name in event.__dataclass_fields__}
+        print(canonical(body).decode(), file=self._out, flush=True)
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        return None
+
+
+def view(title: str, meter: Meter, *, json: bool = False, out: TextIO | None = None) -> View:
+    """The view that suits where the output goes."""
+    out = out or sys.stdout
+    if json:
+        return JsonView(out)
+    console = Console(file=out, highlight=False)
+    return LiveView(console, title, meter) if console.is_terminal else LineView(out, meter)
+
+
+def draw(board: Board, title: str, meter: Meter) -> RenderableType:
+    """The board as Rich shows it."""
+    parts: list[RenderableType] = [Text(title, style="bold"), *_phase(board), _usage(meter)]
+    if state := meter.state():
+        parts.append(Text(state, style="yellow"))
+    parts.append(Text(f"{board.scenarios} scenarios, {board.accepted} strategies accepted, {board.refused} refused"))
+    if board.scores:
+        parts.append(Text(f"Held-out score (1 to 5): {scores(board.scores)}"))
+    parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in board.latest]
+    return Group(*parts)
+
+
+def scores(held_out: Sequence[HeldOutScore]) -> str:
+    """The held-out score by iteration, the student alone first."""
+    return " → ".join(f"{score.mean:.2f}" for score in held_out)
+
+
+def used(meter: Meter) -> str:
+    """What has been used, against the budget, in words."""
+    budget, totals = meter.budget, meter.totals()
+    calls = sum(total.charged.calls for total in totals.values())
+    tokens = sum(total.charged.tokens for total in totals.values())
+    nano = sum(total.charged.nano for total in totals.values())
+    parts = [_against(f"{calls:,}", budget and budget.calls, "calls")]
+    parts.append(_against(f"{tokens:,}", budget and budget.tokens, "tokens"))
+    if nano or (budget and budget.money is not None):
+        parts.append(_against(f"{from_nano(nano):.2f}", budget and budget.money, meter.currency))
+    return ", ".join(parts)
+
+
+def _against(amount: str, limit: object, unit: str) -> str:
+    return f"{amount} of {limit:,} {unit}" if limit is not None else f"{amount} {unit}"
+
+
+def _phase(board: Board) -> list[RenderableType]:
+    if board.progress is None:
+        return [Text("Starting…")]
+    iteration = f"iteration {board.iteration.iteration} of {board.iteration.of}: " if board.iteration else ""
+    left = f", about {duration(board.remaining)} left in this phase" if board.remaining is not None else ""
+    progress = board.progress
+    return [
+        Text(f"{iteration}{progress.phase} {progress.done} of {progress.total}{left}"),
+        ProgressBar(total=max(progress.total, 1), completed=progress.done, width=60),
+    ]
+
+
+def _usage(meter: Meter) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in (("role", "left"), ("calls", "right"), ("tokens", "right"), (meter.currency, "right")):
+        table.add_column(heading, justify=_justify(justify))
+    for role, total in meter.totals().items():
+        money = f"{from_nano(total.charged.nano):.4f}" if total.charged.nano else ""
+        table.add_row(role, f"{total.charged.calls:,}", f"{total.charged.tokens:,}", money)
+    table.caption = f"in all {used(meter)}"
+    table.caption_justify = "left"
+    return table
+
+
+def _justify(name: str) -> Literal["left", "right"]:
+    return "right" if name == "right" else "left"
+
+
+def duration(seconds: float) -> str:
+    """Such as ``45 s`` or ``3 min``."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,77 @@
+"""A project: a folder with preceptor.toml, and what its settings stand for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from preceptor.dialogue.domain import Domain
+from preceptor.library.store import Library
+from preceptor.llm.ledger import Ledger
+from preceptor.llm.stopping import Stop
+from preceptor.retrieval.embedding import CachedEmbedder, Embedder
+from preceptor.settings import embedders
+from preceptor.settings.reading import FILE, read
+from preceptor.settings.schema import ROLES, Settings, Simulated
+from preceptor.settings.team import Team
+from preceptor.storage.database import Database
+from preceptor.storage.vectors import Vectors
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project in a folder; paths in its settings are relative to it."""
+
+    folder: Path
+    settings: Settings
+
+    @classmethod
+    def load(cls, folder: Path, overrides: Sequence[str] = ()) -> "Project":
+        """Read a project's settings, with overrides (``section.key=value``) on top.
+
+        Raises:
+            NotFound: there is no preceptor.toml.
+            SettingsError: it cannot be used.
+        """
+        return cls(folder, read(folder / FILE, overrides))
+
+    @property
+    def simulated(self) -> bool:
+        """Is any model a simulated one? Then whatever is shown must say so."""
+        return any(isinstance(self.settings.models.of(role), Simulated) for role in ROLES)
+
+    def domain(self) -> Domain:
+        """Raises: NotFound, SettingsError"""
+        return Domain.load(self.folder / self.settings.project.domain)
+
+    def database(self, *, create: bool = False) -> Database:
+        """Open the database.
+
+        Raises:
+            NotFound: there is none yet, and `create` is not set.
+            UserError, Conflict: it cannot be used.
+        """
+        place = self.settings.project.database
+        return Database.open(place if "://" in place else self.folder / place, create=create)
+
+    def library(self, db: Database) -> Library:
+        return Library(db, self.settings.project.library)
+
+    def embedder(self, db: Database | None = None) -> Embedder:
+        """The embedder of the settings; vectors that cost a call or much time are kept in the database, if given.
+
+        Raises:
+            UserError, ProviderError: it cannot be used.
+        """
+        section = self.settings.retrieval
+        embedder = embedders.build(section)
+        kept = embedders.Kept(Vectors(db)) if db is not None and section.embedder != "static" else None
+        return CachedEmbedder(embedder, kept)
+
+    def team(self, db: Database, run: str, stop: Stop) -> Team:
+        """The models of a run. Raises: NotFound, SettingsError"""
+        return Team.gather(self.settings.models, self.settings.budget, self.folder, Ledger(db, run), stop)
+
+    def resolved(self) -> dict[str, Any]:
+        """The settings with defaults filled in, as the record of a run keeps them. Secrets are not among them."""
+        return self.settings.model_dump(mode="json")

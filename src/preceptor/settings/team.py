@@ -1,0 +1,94 @@
+"""The models of a run, by role: each with ledger, budget, limits, retries and stopping around it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from preceptor.llm.budget import Budget
+from preceptor.llm.ledger import Ledger, Total
+from preceptor.llm.limits import Limiter
+from preceptor.llm.model import Model
+from preceptor.llm.stack import Stacked, stack
+from preceptor.llm.stopping import Stop
+from preceptor.settings.models import Providers, Sampled, price
+from preceptor.settings.schema import ROLES, AnyModel, BudgetSection, Endpoint, ModelsSection, Role, Simulated
+
+
+@dataclass(frozen=True)
+class Team:
+    """Use it as an async context manager: leaving closes the connections."""
+
+    stacks: Mapping[Role, Stacked]
+    models: Mapping[Role, Model]
+    """What to ask: the stacks with the settings' sampling."""
+    providers: Providers
+    ledger: Ledger
+    budget: Budget
+    stop: Stop
+
+    @classmethod
+    def gather(cls, sections: ModelsSection, bounds: BudgetSection, folder: Path, ledger: Ledger, stop: Stop) -> "Team":
+        """Build every role's model. What the ledger says was used counts against the budget.
+
+        Raises:
+            NotFound, SettingsError: from a model's section.
+        """
+        budget = Budget(bounds.calls, bounds.tokens, bounds.money, ledger.charged)
+        providers = Providers(folder)
+        limiters = _limiters(sections)
+        stacks: dict[Role, Stacked] = {}
+        for role in ROLES:
+            section = sections.of(role)
+            limiter = limiters[_place(section)]
+            bare = providers.model(section)
+            stacks[role] = stack(bare, role, ledger, budget, limiter, stop, price=price(section))
+        models = {role: Sampled(stacks[role], sections.of(role)) for role in ROLES}
+        return cls(stacks, models, providers, ledger, budget, stop)
+
+    @property
+    def totals(self) -> Mapping[str, Total]:
+        """Use so far, by role."""
+        return self.ledger.totals
+
+    @property
+    def state(self) -> str:
+        """What calls are waiting for, and how many go out at a time; for displays."""
+        waits = [f"{role}: {stacked.retrying.state}" for role, stacked in self.stacks.items() if stacked.retrying.state]
+        limited = {
+            id(stacked.limiter): stacked.limiter.traffic
+            for stacked in self.stacks.values()
+            if stacked.limiter.traffic.rate_limited
+        }
+        slowed = [
+            f"slowed to {traffic.limit} calls at a time by {traffic.rate_limited} 429s" for traffic in limited.values()
+        ]
+        return "; ".join([*waits, *slowed])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.providers.aclose()
+
+
+def _limiters(sections: ModelsSection) -> dict[str, Limiter]:
+    """One limiter to an endpoint; where its roles differ, the strictest limit holds."""
+    by_place: dict[str, list[AnyModel]] = {}
+    for role in ROLES:
+        by_place.setdefault(_place(sections.of(role)), []).append(sections.of(role))
+    return {place: _limiter(group) for place, group in by_place.items()}
+
+
+def _limiter(group: list[AnyModel]) -> Limiter:
+    paces = [section.requests_per_minute for section in group if section.requests_per_minute is not None]
+    return Limiter(
+        maximum=min(section.concurrency for section in group), requests_per_minute=min(paces) if paces else None
+    )
+
+
+def _place(section: Endpoint | Simulated) -> str:
+    return section.base_url if isinstance(section, Endpoint) else section.world
