@@ -22,7 +22,7 @@ class Chance:
     """Independent draws, each named by what it decides."""
 
     def __init__(self, *seed: object) -> None:
-        self._key = hashlib.blake2b(orjson.dumps(seed), digest_size=16).digest()
+        self.key = hashlib.blake2b(orjson.dumps(seed), digest_size=16).digest()
 
     @classmethod
     def of(cls, world_seed: int, model: str, request: Request) -> "Chance":
@@ -32,7 +32,7 @@ class Chance:
 
     def draw(self, *what: str) -> float:
         """Uniform in [0, 1)."""
-        hashed = hashlib.blake2b("\x1f".join(what).encode(), key=self._key, digest_size=8).digest()
+        hashed = hashlib.blake2b("\x1f".join(what).encode(), key=self.key, digest_size=8).digest()
         return (int.from_bytes(hashed, "big") >> 11) / _STEPS
 
     def happens(self, chance: float, *what: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
-from preceptor.simulated.prompt import Said, blocks, conversation
+from preceptor.simulated.prompt import Said, blocks, conversation, outside
 from preceptor.simulated.quality import turn_quality
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.wording import fill, joined, misspell
@@ -33,29 +33,24 @@ class Customer:
 
     def turn(self, request: Request, chance: Chance) -> Turn:
         """The customer's next message."""
-        text = "\n".join(message.content for message in request.messages)
         given = blocks(request).get("conversation")
         said = conversation(given) if given is not None else _chat(request)
-        after = self._next(self._topic(text), self._behaviour(text, chance), said, chance)
+        who = outside(request, "conversation") if given is not None else _directions(request)
+        behaviour = self._behaviour(who)
+        after = self._next(self.reader.topic(who), behaviour, said, chance)
+        ends: Ends = "no" if after in self.reader.world.situation else "resolved" if after == "resolved" else "left"
+        written = self._written(after, behaviour, chance) if ends == "no" else self._parting(ends, chance)
         own = " ".join(turn.text for turn in said if turn.party == "customer")
-        values = Chance("values", self.reader.world.seed, request.sampling.seed, self._identity(request))
-        if after in ("resolved", "left"):
-            phrases = self.reader.world.phrases
-            parting = chance.pick(phrases.thanks if after == "resolved" else phrases.leaving, "parting")
-            return Turn(fill(self.reader.world, parting, own, values), "resolved" if after == "resolved" else "left")
-        written = self._written(self.reader.world.situation[after], self._behaviour(text, chance), chance)
-        return Turn(fill(self.reader.world, written, own, values), "no")
+        values = Chance("values", self.reader.world.seed, request.sampling.seed, who)
+        return Turn(fill(self.reader.world, written, own, values), ends)
 
-    def _identity(self, request: Request) -> str:
-        """The part of the prompt that says who the customer is: what stands before the conversation."""
-        return next((message.content for message in request.messages if message.role == "system"), "")
+    def _parting(self, ends: Ends, chance: Chance) -> str:
+        phrases = self.reader.world.phrases
+        return chance.pick(phrases.thanks if ends == "resolved" else phrases.leaving, "parting")
 
-    def _topic(self, text: str) -> str | None:
-        return self.reader.topic(text)
-
-    def _behaviour(self, text: str, chance: Chance) -> Behaviour:
+    def _behaviour(self, who: str) -> Behaviour:
         personas = self.reader.world.personas
-        persona = self.reader.persona(text)
+        persona = self.reader.persona(who)
         return personas[persona] if persona else next(iter(personas.values()))
 
     def _next(self, topic: str | None, behaviour: Behaviour, said: tuple[Said, ...], chance: Chance) -> str:
@@ -95,7 +90,8 @@ class Customer:
             run += 1
         return run
 
-    def _written(self, situation: Situation, behaviour: Behaviour, chance: Chance) -> str:
+    def _written(self, id_: str, behaviour: Behaviour, chance: Chance) -> str:
+        situation = self.reader.world.situation[id_]
         wordings = situation.unseen if self.profile.wordings == "unseen" else situation.customer
         mood = chance.pick(behaviour.moods, "mood") if behaviour.moods else ""
         chatter = self.reader.world.phrases.chatter
@@ -112,3 +108,9 @@ def _chat(request: Request) -> tuple[Said, ...]:
     ]
     start = next((place for place, turn in enumerate(turns) if turn.party == "customer"), len(turns))
     return tuple(turns[start:])
+
+
+def _directions(request: Request) -> str:
+    """The text of a chat that says who the customer is: the system's, or what comes first."""
+    system = [message.content for message in request.messages if message.role == "system"]
+    return "\n".join(system) or request.messages[0].content

@@ -52,12 +52,15 @@ class Match:
 class Index:
     """Texts under labels, searched by likeness. Answers are cached by text."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], ignored: frozenset[str] = frozenset()) -> None:
+        """`ignored` words say nothing unless some entry has them (names, say, that stand for any name)."""
         self.entries = tuple(sorted(entries, key=lambda entry: (entry.label, not entry.wording)))
         words = [content(entry.text) for entry in self.entries]
         features = [_features([stem(word) for word in found]) for found in words]
         self._ids = {feature: place for place, feature in enumerate(sorted(set().union(*features)))}
-        self._repair = Repair(word for found in words for word in found)
+        known = frozenset(word for found in words for word in found)
+        self._ignored = ignored - known
+        self._repair = Repair(known)
         self._labels = tuple(dict.fromkeys(entry.label for entry in self.entries))
         self._weigh(features)
         self._post(features)
@@ -90,7 +93,7 @@ class Index:
 
     def _best(self, text: str) -> tuple[Match, ...]:
         """The three labels that fit a text best, best first; none when no word of it is known."""
-        found = _features([stem(self._repair(word)) for word in content(text)])
+        found = _features([stem(self._repair(word)) for word in content(text) if word not in self._ignored])
         ids = np.array(sorted(self._ids[feature] for feature in found if feature in self._ids), dtype=np.int64)
         if not ids.size:
             return ()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import orjson
 
 from preceptor.llm.messages import Message, Request, Schema
+from preceptor.simulated.words import instructs, sentences
 
 Placement = Literal["system_end", "before_last", "in_last", "prefix"]
 
@@ -33,13 +34,9 @@ class Said:
     text: str
 
 
+@lru_cache(maxsize=4096)
 def notes(text: str) -> tuple[str, tuple[str, ...]]:
     """A customer's turn without the notes somebody else put into it, and those notes."""
-    return _notes(text)
-
-
-@lru_cache(maxsize=4096)
-def _notes(text: str) -> tuple[str, tuple[str, ...]]:
     found: list[str] = []
     for pattern, group in ((_BLOCK, 2), (_BRACKETS, 1), (_NOTE, 1)):
         found.extend(match[group] for match in pattern.finditer(text))
@@ -50,6 +47,7 @@ def _notes(text: str) -> tuple[str, tuple[str, ...]]:
 def placed(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:
     """Every text in the messages that may hold instructions, with where it stands."""
     last = last_user(messages)
+    merged = not any(message.role == "system" for message in messages)
     for place, message in enumerate(messages):
         match message.role:
             case "system":
@@ -57,6 +55,8 @@ def placed(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:
             case "user":
                 for note in notes(message.content)[1]:
                     yield "in_last", note
+                if merged and (head := _split(message.content)[0]):
+                    yield ("before_last" if 0 < place == last else "system_end"), head
             case "assistant":
                 if place == len(messages) - 1:
                     yield "prefix", message.content
@@ -70,9 +70,19 @@ def last_user(messages: tuple[Message, ...]) -> int:
 
 
 def heard(messages: tuple[Message, ...]) -> tuple[str, ...]:
-    """What the user said, oldest first, without notes (unless there is nothing else)."""
+    """What the user said, oldest first: without notes, and without a system text that was put before it."""
+    merged = not any(message.role == "system" for message in messages)
     said = (message.content for message in messages if message.role == "user")
-    return tuple(notes(text)[0] or text for text in said)
+    return tuple(_split(text)[1] if merged else notes(text)[0] or text for text in said)
+
+
+@lru_cache(maxsize=4096)
+def _split(text: str) -> tuple[str, str]:
+    """A user message of a prompt without system messages: what a client put before the customer's own paragraph, and
+    that paragraph. Models that lack the system role are sent such prompts."""
+    own = notes(text)[0] or text
+    head, _, last = own.rpartition("\n\n")
+    return (head, last) if any(map(instructs, sentences(head))) else ("", own)
 
 
 def blocks(request: Request) -> Mapping[str, str]:
@@ -81,6 +91,12 @@ def blocks(request: Request) -> Mapping[str, str]:
     for message in request.messages:
         found.update({name: html.unescape(text) for name, text in _BLOCK.findall(message.content)})
     return found
+
+
+def outside(request: Request, block: str) -> str:
+    """The prompt's text without one of its blocks."""
+    text = "\n".join(message.content for message in request.messages)
+    return re.sub(rf"<{block}>.*?</{block}>", "", text, flags=re.DOTALL)
 
 
 def conversation(text: str) -> tuple[Said, ...]:

@@ -13,8 +13,18 @@ from itertools import pairwise
 from typing import Literal
 
 from preceptor.simulated.index import Entry, Index, Match
-from preceptor.simulated.words import clauses, conditional, declines, inherits, instructs, negative, sentences, stems
-from preceptor.simulated.world import World
+from preceptor.simulated.words import (
+    clauses,
+    conditional,
+    content,
+    declines,
+    inherits,
+    instructs,
+    negative,
+    sentences,
+    stems,
+)
+from preceptor.simulated.world import Digits, World
 
 SURE = 0.8
 """Cosine from which a sentence *is* a wording, typos and values apart: it is not taken apart any further."""
@@ -44,11 +54,12 @@ class Reader:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._replies = Index(_reply_entries(world))
-        self._orders = Index(_order_entries(world))
-        self._customers = Index(_customer_entries(world))
-        self._descriptions = Index(_description_entries(world))
-        self._partings = Index(_parting_entries(world))
+        values = frozenset(content(" ".join(text for some in world.placeholders.values() for text in _texts(some))))
+        self._replies = Index(_reply_entries(world), values)
+        self._orders = Index(_order_entries(world), values)
+        self._customers = Index(_customer_entries(world), values)
+        self._descriptions = Index(_description_entries(world), values)
+        self._partings = Index(_parting_entries(world), values)
         self._topics = Index(Entry(id_, text) for id_, text in world.topics.items())
         self._personas = Index(Entry(id_, text) for id_, text in world.persona_descriptions.items())
         self._cues = {move.id: tuple(stems(" ".join(cue)) for cue in move.cues) for move in world.moves}
@@ -117,10 +128,19 @@ class Reader:
     def _situation(self, text: str) -> str | None:
         """What a customer's message is about, or None when it says nothing the reader knows."""
         parts = [part for part in sentences(text) if not self._small_talk(part)]
-        runs = dict.fromkeys(" ".join(run) for run in (parts, *_pairs(parts), *((part,) for part in parts)))
+        whole = self._choose(self._customers.best(" ".join(parts)))
+        if whole is None or whole.cosine < SURE:
+            runs = dict.fromkeys(" ".join(run) for run in (*((part,) for part in parts), *pairwise(parts)))
+            whole = self._clearest(whole, runs)
+        return whole.label if whole and whole.label != SMALL_TALK else None
+
+    def _clearest(self, whole: Match | None, runs: Iterable[str]) -> Match | None:
+        """A part of a message that is a wording beats a whole that only resembles one, which beats other parts."""
         matches = [match for run in runs if (match := self._choose(self._customers.best(run))) is not None]
-        best = max(matches, key=lambda match: match.score, default=None)
-        return best.label if best and best.label != SMALL_TALK else None
+        best = max(matches, key=lambda match: match.cosine, default=None)
+        if best and (whole is None or best.cosine >= SURE):
+            return best
+        return whole
 
     def ending(self, text: str) -> Literal["resolved", "left"] | None:
         """Whether a customer's message is a thanks or a parting, and the conversation's last."""
@@ -159,10 +179,6 @@ def _asks(match: Match, denied: bool) -> bool:
     return (match.entry.kind == "told") == (denied == negative(match.entry.text))
 
 
-def _pairs(parts: list[str]) -> Iterable[tuple[str, str]]:
-    return pairwise(parts)
-
-
 def _mentioned(text: str, descriptions: Mapping[str, str], index: Index) -> str | None:
     flat = " ".join(html.unescape(text).split())
     for id_, description in descriptions.items():
@@ -171,6 +187,10 @@ def _mentioned(text: str, descriptions: Mapping[str, str], index: Index) -> str 
     matches = [match for sentence in sentences(text) for match in index.best(sentence)[:1]]
     best = max(matches, key=lambda match: match.score, default=None)
     return best.label if best and best.score >= LIKE else None
+
+
+def _texts(values: Digits | tuple[str, ...]) -> tuple[str, ...]:
+    return () if isinstance(values, Digits) else values
 
 
 def _reply_entries(world: World) -> Iterator[Entry]:
