@@ -63,10 +63,14 @@ _SPEECH = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-_FILLER = frozenset(
-    """a an and any are as at be before after by can customer customers do does for from have if in is it its of on or so
-    that the their them then there they this to up what when who will with you your always please should must""".split()
-)
+# fmt: off
+_FILLER = frozenset((
+    "a", "an", "and", "any", "are", "as", "at", "be", "before", "after", "by", "can", "customer", "customers", "do",
+    "does", "for", "from", "have", "if", "in", "is", "it", "its", "of", "on", "or", "so", "that", "the", "their",
+    "them", "then", "there", "they", "this", "to", "up", "what", "when", "who", "will", "with", "you", "your",
+    "always", "please", "should", "must",
+))
+# fmt: on
 _stemmer = snowballstemmer.stemmer("english")
 
 

@@ -169,13 +169,13 @@ class Shelf:
             if row is None or row.retired or any(getattr(row, name) != value for name, value in values.items()):
                 version = 1 if row is None else row.version + 1
                 fresh.append(values | self._stamp(scenario.id, version, author) | {"retired": False})
-        self._supersede(tables.scenarios, fresh)
+        self.supersede(tables.scenarios, fresh)
 
     def retire(self, ids: Sequence[str], author: str) -> None:
         """Take scenarios, with their strategies, out of every guidance to come."""
         rows = [row for row in self.scenario_rows(ids).values() if not row.retired]
         fresh = [dict(r._mapping) | self._stamp(r.id, r.version + 1, author) | {"retired": True} for r in rows]
-        self._supersede(tables.scenarios, fresh)
+        self.supersede(tables.scenarios, fresh)
 
     def put_strategies(self, strategies: Sequence[Strategy], author: str) -> None:
         """Keep strategies as a run has them; their decisions are not the run's to make, and are ignored."""
@@ -190,12 +190,12 @@ class Shelf:
             else:
                 values |= {"decision": _decision_after(row, values), "edited": row.edited}
             fresh.append(values | self._stamp(strategy.id, 1 if row is None else row.version + 1, author))
-        self._supersede(tables.strategies, fresh)
+        self.supersede(tables.strategies, fresh)
 
     def add_version(self, row: Any, author: str, changes: Mapping[str, Any]) -> None:
         """The next version of a strategy, as its current one but for `changes`."""
         fresh = dict(row._mapping) | dict(changes) | self._stamp(row.id, row.version + 1, author)
-        self._supersede(tables.strategies, [fresh])
+        self.supersede(tables.strategies, [fresh])
 
     def set_decision(self, id_: str, version: int, decision: str) -> None:
         table = tables.strategies
@@ -203,19 +203,20 @@ class Shelf:
         self.connection.execute(table.update().where(mine).values(decision=decision))
 
     def _stamp(self, id_: str, version: int, author: str) -> dict[str, Any]:
-        mark = {"library": self.library, "id": id_, "version": version, "latest": True}
-        return mark | {"author": author, "at": self.now}
+        return {"library": self.library, "id": id_, "version": version, "author": author, "at": self.now}
 
-    def _supersede(self, table: sa.Table, fresh: Sequence[Mapping[str, Any]]) -> None:
+    def supersede(self, table: sa.Table, fresh: Sequence[Mapping[str, Any]]) -> None:
+        """Add versions; the highest of each id is its latest from now on."""
         for row in fresh:
             check_storable(row)
-        for some in batches([row["id"] for row in fresh if row["version"] > 1]):
+        newest = {row["id"]: row["version"] for row in sorted(fresh, key=lambda row: row["version"])}
+        for some in batches(id_ for id_, version in newest.items() if version > 1):
             mine = sa.and_(table.c.library == self.library, table.c.latest, table.c.id.in_(some))
             self.connection.execute(table.update().where(mine).values(latest=False))
-        self._insert(table, fresh)
+        self._insert(table, [{**row, "latest": row["version"] == newest[row["id"]]} for row in fresh])
 
-    def put_evidence(self, evidence: Mapping[str, Sequence[Evidence]], run: str = "") -> None:
-        """Append evidence by strategy; what is there already, from whatever run, is not repeated."""
+    def put_evidence(self, evidence: Mapping[str, Sequence[Evidence]], run: str = "") -> int:
+        """Append evidence by strategy; what is there already, from whatever run, is not repeated. How many were new."""
         everything = [item for items in evidence.values() for item in items]
         self.put_contexts(item.context for item in everything if item.context is not None)
         known = self._evidence_keys(evidence)
@@ -229,6 +230,7 @@ class Shelf:
                     row = {"library": self.library, "strategy": strategy, "key": key, "n": len(keys)}
                     fresh.append(row | _evidence_values(item, run))
         self._insert(tables.evidence, fresh)
+        return len(fresh)
 
     def _evidence_keys(self, ids: Iterable[str]) -> dict[str, set[str]]:
         table = tables.evidence

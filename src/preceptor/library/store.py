@@ -17,6 +17,7 @@ from preceptor.library import releases, tables
 from preceptor.library.lint import lint_text
 from preceptor.library.model import Decision, Evidence, Guidance, Level, Measured, Release, Scenario, Strategy
 from preceptor.library.rows import STALE, Entry, Shelf, Use, Version, scenario_of, strategy_of, version_of
+from preceptor.library.snapshot import Changes, Snapshot, merge, take
 from preceptor.storage.canonical import canonical
 from preceptor.storage.database import Database
 
@@ -152,6 +153,20 @@ class Library:
         """Every decision, edit, import, release and move of the live pointer, in order."""
         with self._reading() as shelf:
             return shelf.trail()
+
+    def snapshot(self) -> Snapshot:
+        """Everything but releases and trail, for `exchange`."""
+        with self._reading() as shelf:
+            return take(shelf)
+
+    def merge(self, snapshot: Snapshot, author: str, note: str = "") -> Changes:
+        """Bring a snapshot in, as a whole or not at all; a second time changes nothing. `note` says where it is from.
+
+        New strategies keep their history and decisions; those known here keep the decisions made here; what differs
+        becomes the next version, undecided.
+        """
+        with self._writing() as shelf:
+            return merge(shelf, snapshot, author, note)
 
     # What people decide
 
