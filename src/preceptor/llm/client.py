@@ -87,13 +87,16 @@ class OpenAIModel:
         Raises:
             ProviderError: before the first piece, or when the stream breaks.
         """
-        thoughtless = Thoughtless()
+        thoughtless, finished = Thoughtless(), False
         async for chunk in await self._open_stream(request):
-            piece = chunk.choices[0].delta.content if chunk.choices else None
-            if piece and (spoken := thoughtless.feed(piece)):
-                yield spoken
+            for choice in chunk.choices[:1]:
+                finished = finished or choice.finish_reason is not None
+                if spoken := thoughtless.feed(choice.delta.content or ""):
+                    yield spoken
         if rest := thoughtless.end():
             yield rest
+        if not finished:
+            raise Garbled(f"The stream from {self._name} was cut off.")
 
     async def aclose(self) -> None:
         await self._client.close()

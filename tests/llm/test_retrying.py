@@ -1,0 +1,135 @@
+"""Who waits how long for what."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import pytest
+
+from preceptor.errors import (
+    Adjusted,
+    BadReply,
+    Denied,
+    Garbled,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Stopped,
+    Unavailable,
+)
+from preceptor.llm.messages import Message, Reply, Request
+from preceptor.llm.retrying import Patience, Retrying
+from preceptor.llm.scripted import ScriptedModel
+from preceptor.llm.stopping import Stop
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock(Protocol):
+    time: float
+    slept: list[float]
+
+    def now(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+Asking = Callable[..., Request]
+
+
+async def test_a_server_says_how_long(clock: Clock, asking: Asking) -> None:
+    model = ScriptedModel("m", [RateLimited("slow", 7.0), Unavailable("busy", 3.0), "ok"])
+    reply = await Retrying(model, clock=clock).ask(asking())
+    assert reply.text == "ok"
+    assert clock.slept == [7.0, 3.0]
+
+
+async def test_else_back_off_doubles_up_to_a_minute_with_jitter(clock: Clock, asking: Asking) -> None:
+    model = ScriptedModel("m", [*[Unavailable("500")] * 9, "ok"])
+    await Retrying(model, clock=clock).ask(asking())
+    full = [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert all(most / 2 <= wait <= most for wait, most in zip(clock.slept, full, strict=True))
+    assert len(set(clock.slept)) == 9
+
+
+async def test_twelve_attempts_then_the_fault(clock: Clock, asking: Asking) -> None:
+    model = ScriptedModel("m", lambda _: Unavailable("500"))
+    with pytest.raises(Unavailable):
+        await Retrying(model, clock=clock).ask(asking())
+    assert len(model.requests) == 12
+
+
+@pytest.mark.parametrize("fault", [Rejected("no"), Denied("no"), BadReply("empty"), Stopped("stop")])
+async def test_what_is_not_worth_a_retry(fault: Exception, clock: Clock, asking: Asking) -> None:
+    model = ScriptedModel("m", [fault])
+    with pytest.raises(type(fault)):
+        await Retrying(model, clock=clock).ask(asking())
+    assert clock.slept == []
+
+
+async def test_a_broken_reply_is_worth_one_and_an_adjustment_no_wait(clock: Clock, asking: Asking) -> None:
+    model = ScriptedModel("m", [Adjusted("no seed"), Garbled("cut"), "ok"])
+    assert (await Retrying(model, clock=clock).ask(asking())).text == "ok"
+    assert len(clock.slept) == 1
+
+
+async def test_a_ten_minute_outage_is_a_pause(clock: Clock, asking: Asking) -> None:
+    def answer(_: Request) -> str | ProviderError:
+        return Unavailable("refused", reached=False) if 5 < clock.time < 605 else "ok"
+
+    model = Retrying(ScriptedModel("m", answer), clock=clock)
+    await model.ask(asking())
+    clock.time = 6
+    assert (await model.ask(asking())).text == "ok"
+    assert 605 <= clock.time < 700
+
+
+async def test_patience_with_an_outage_ends(clock: Clock, asking: Asking) -> None:
+    script = iter([Reply(Message("assistant", "ok"))])
+    model = ScriptedModel("m", lambda _: next(script, None) or Unavailable("refused", reached=False))
+    retrying = Retrying(model, patience=Patience(outage=100), clock=clock)
+    await retrying.ask(asking())
+    with pytest.raises(Unavailable):
+        await retrying.ask(asking())
+    assert 100 <= clock.time < 200
+
+
+async def test_a_server_that_never_answered_is_given_up_soon(clock: Clock, asking: Asking) -> None:
+    model = ScriptedModel("m", lambda _: Unavailable("refused", reached=False))
+    with pytest.raises(Unavailable):
+        await Retrying(model, clock=clock).ask(asking())
+    assert clock.time < 10
+
+
+async def test_what_is_waited_for_can_be_read(clock: Clock, asking: Asking) -> None:
+    seen = []
+
+    class Watched:
+        def now(self) -> float:
+            return clock.now()
+
+        async def sleep(self, seconds: float) -> None:
+            seen.append(retrying.state)
+            await clock.sleep(seconds)
+
+    retrying = Retrying(ScriptedModel("m", [RateLimited("slow", 8.0), "ok"]), clock=Watched())
+    await retrying.ask(asking())
+    assert seen == ["1 waiting, next in 8 s: rate limited"]
+    assert retrying.state == ""
+
+
+async def test_a_stop_ends_a_wait(asking: Asking) -> None:
+    stop = Stop()
+
+    def answer(_: Request) -> ProviderError:
+        stop.set()
+        return RateLimited("slow", 100.0)
+
+    model = ScriptedModel("m", answer)
+    with pytest.raises(Stopped):
+        await Retrying(model, stop).ask(asking())
+    assert len(model.requests) == 1
+
+
+async def test_the_same_seed_waits_the_same(clock: Clock, asking: Asking) -> None:
+    for _ in range(2):
+        await Retrying(ScriptedModel("m", [Unavailable("500"), "ok"]), clock=clock, seed=4).ask(asking())
+    assert clock.slept[0] == clock.slept[1]
