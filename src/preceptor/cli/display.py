@@ -18,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from preceptor.cli.tables import duration
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Total
 from preceptor.llm.prices import from_nano
@@ -251,8 +252,3 @@ def _usage(meter: Meter) -> Table:
 
 def _justify(name: str) -> Literal["left", "right"]:
     return "right" if name == "right" else "left"
-
-
-def duration(seconds: float) -> str:
-    """Such as ``45 s`` or ``3 min``."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -12,3 +13,7 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Overrule a setting for this command; may be given several times."),
 ]
+AuthorOption = Annotated[
+    str, typer.Option(default_factory=getuser, show_default="your user name", help="Who decides; kept in the trail.")
+]
+NoteOption = Annotated[str, typer.Option(help="Why; kept in the trail.")]

@@ -1,0 +1,79 @@
+"""`preceptor runs`: what was done, and what it took."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from preceptor.cli.options import ProjectOption, SetOption
+
+app = typer.Typer(help="Teaching and evaluation runs: a list of them, or one in full.", invoke_without_command=True)
+
+
+@app.callback()
+def listing(context: typer.Context, project: ProjectOption = Path(), overrides: SetOption = None) -> None:
+    """List the runs, newest first; `runs show RUN` shows one in full."""
+    if context.invoked_subcommand is not None:
+        return
+    from preceptor.cli import tables
+    from preceptor.settings.project import Project
+    from preceptor.storage.runs import Runs
+
+    loaded = Project.load(project, overrides or ())
+    with loaded.database() as db:
+        found = Runs(db).list()
+    rows = [(run.id, run.kind, run.status, _took(run.created, run.finished), run.seed) for run in found]
+    tables.show(("run", "kind", "status", "took", "seed"), rows)
+    if not found:
+        typer.echo("No runs yet. Next: preceptor teach")
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")],
+    project: ProjectOption = Path(),
+    overrides: SetOption = None,
+) -> None:
+    """Show a run: how it stands, what it used by role, what happened in it."""
+    from preceptor.cli import tables
+    from preceptor.llm.ledger import Ledger
+    from preceptor.llm.prices import from_nano
+    from preceptor.settings.project import Project
+    from preceptor.storage.runs import Runs
+
+    loaded = Project.load(project, overrides or ())
+    with loaded.database() as db:
+        found = Runs(db).get(run)
+        events = Runs(db).events(found.id)
+        totals = Ledger(db, found.id).totals
+    typer.echo(f"{found.id}: {found.kind}, {found.status}, begun {found.created}, seed {found.seed}")
+    used = [
+        (
+            role,
+            f"{total.calls:,}",
+            f"{total.charged.calls:,}",
+            f"{total.charged.tokens:,}",
+            from_nano(total.charged.nano),
+        )
+        for role, total in totals.items()
+    ]
+    tables.show(("role", "answers", "calls", "tokens", loaded.settings.project.currency), used)
+    tables.show(("", "at", "event", ""), [(event.n, event.at, event.kind, _short(event.body)) for event in events])
+    if found.status in ("stopped", "failed", "running") and found.kind == "teach":
+        typer.echo(f"To go on with it: preceptor teach --resume {found.id}")
+
+
+def _took(created: str, finished: str | None) -> str:
+    from preceptor.cli.tables import duration
+
+    if finished is None:
+        return ""
+    return duration((datetime.fromisoformat(finished) - datetime.fromisoformat(created)).total_seconds())
+
+
+def _short(body: object) -> str:
+    from preceptor.storage.canonical import canonical
+
+    text = canonical(body).decode()
+    return text if len(text) <= 100 else f"{text[:99]}…"

@@ -1,0 +1,37 @@
+"""Tables for people, on a terminal and in a pipe."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE_WIDTH = 160
+"""Columns where there is no terminal to ask: a pipe should not lose words to a guess of 80."""
+
+
+def console() -> Console:
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
+    """A table without lines. Cells are shown as they are: what looks like markup in a customer's words is none."""
+    made = Table(*headings, title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for row in rows:
+        made.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    return made
+
+
+def show(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    console().print(table(headings, rows, title))
+
+
+def mark(simulated: bool) -> str:
+    """What stands beside figures that simulated models made."""
+    return " (simulated)" if simulated else ""
+
+
+def duration(seconds: float) -> str:
+    """Such as ``45 s`` or ``3 min``."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
