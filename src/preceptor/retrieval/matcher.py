@@ -1,21 +1,22 @@
 """Which label a context belongs to, learned from examples, and whether it belongs to any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
+from preceptor.errors import UserError
+from preceptor.retrieval.calibration import Calibration, calibrate, probabilities
 from preceptor.retrieval.embedding import Embedder
-from preceptor.retrieval.features import Features, Matrix, Vocabulary, read_contexts
-from preceptor.retrieval.kernel import Ridge, Weights, kernel, likeness
+from preceptor.retrieval.features import Vocabulary, read_contexts
+from preceptor.retrieval.kernel import Index
+from preceptor.retrieval.scoring import Scorer, scorer
 from preceptor.retrieval.windows import Reader, spoken
 
 OPENING_WORDS = 8
 """Contexts whose first words agree are taken to come from one conversation; a greeting alone is too short to tell."""
-PROFILES = ((1 / 3, 1 / 3, 1 / 3), (0.15, 0.25, 0.6), (0.6, 0.25, 0.15), (0.9, 0.05, 0.05))
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,31 @@ class Match:
     """What was made of a context."""
 
     ranked: tuple[tuple[str, float], ...]
-    """(label, probability if it is one of the library's), likeliest first."""
+    """(label, probability if it is one of these), likeliest first."""
     confidence: float
-    """That the context belongs to any label; comparable with the threshold only."""
+    """The best label's score: about 1 for contexts like its examples, about 0 for unlike."""
     threshold: float
+    """The confidence from which on a context is taken to belong to a label; of this library and this embedder."""
 
     @property
     def abstained(self) -> bool:
-        """Nothing in the library is near enough."""
-        return self.confidence < self.threshold
+        """Nothing is near enough."""
+        return not self.ranked or self.confidence < self.threshold
 
 
 @dataclass(frozen=True)
 class Matcher:
+    """Made by `fit`. Deterministic: the same examples, embedder and seed give the same matches.
+
+    Not for use by several threads at once: it remembers the turns it has read.
+    """
+
     labels: tuple[str, ...]
-    reader: Reader
-    vocabulary: Vocabulary
-    examples: Features
-    weights: Weights
-    coefficients: Matrix
-    temperature: float
-    threshold: float
+    embedder_id: str
+    calibration: Calibration
+    _scorer: Scorer
+    _reader: Reader
+    _vocabulary: Vocabulary
 
     @classmethod
     def fit(
@@ -61,51 +66,57 @@ class Matcher:
         false_injections: float = 0.05,
         seed: int = 0,
         background: Sequence[Sequence[Turn]] = (),
+        descriptions: Mapping[str, str] | None = None,
     ) -> "Matcher":
-        labels = tuple(sorted({example.label for example in examples}))
+        """Learn labels from examples.
+
+        `background`: contexts known to belong to no label. `descriptions`: what each label is about, by label; a label
+        may have a description and no example.
+
+        Raises:
+            UserError: `false_injections` is not a share below 1.
+            ProviderError: from the embedder.
+        """
+        if not 0 <= false_injections < 1:
+            raise UserError(f"false_injections = {false_injections!r} is not a share; give one from 0 to below 1.")
+        described = descriptions or {}
+        labels = tuple(sorted({example.label for example in examples} | set(described)))
         place = {label: index for index, label in enumerate(labels)}
+        contexts = [*(e.turns for e in examples), *background, *((Turn("customer", d),) for d in described.values())]
+        which = np.array([*(place[e.label] for e in examples), *(-1 for _ in background), *map(place.get, described)])
         reader = Reader(embedder)
-        contexts = [*(e.turns for e in examples), *background]
         features, vocabulary = read_contexts(contexts, reader)
-        y = np.array([place[e.label] for e in examples] + [-1] * len(background), np.intp)
-        groups = conversations(contexts)
-        weights = Weights(PROFILES[0])
-        ridge = Ridge.fit(kernel(likeness(features, features, weights)), y, len(labels))
-        threshold = _threshold(ridge, y, groups, false_injections)
-        return cls(labels, reader, vocabulary, features, weights, ridge.coefficients, 0.1, threshold)
+        fitted = scorer(features, which.astype(np.intp), len(labels), seed)
+        left_out = fitted.left_out(conversations(contexts), np.arange(len(examples) + len(background)))
+        calibration = calibrate(left_out, false_injections)
+        return cls(labels, embedder.id, calibration, fitted, reader, vocabulary)
 
     def match(self, turns: Sequence[Turn]) -> Match:
-        """The labels of a context, likeliest first, and whether it belongs to any."""
+        """The labels of a context, likeliest first, and whether it belongs to any.
+
+        Raises:
+            ProviderError: from the embedder.
+        """
+        threshold = self.calibration.threshold
         if not self.labels:
-            return Match((), 0.0, self.threshold)
-        features, _ = read_contexts([turns], self.reader, self.vocabulary)
-        scores = kernel(likeness(features, self.examples, self.weights))[0] @ self.coefficients
-        shares = np.exp((scores - scores.max()) / self.temperature)
-        shares /= shares.sum()
-        order = np.argsort(-shares, kind="stable")
+            return Match((), 0.0, threshold)
+        context, _ = read_contexts([turns], self._reader, self._vocabulary)
+        scores = self._scorer.score(context)
+        shares = probabilities(scores, self.calibration.temperature)
+        order = np.argsort(-scores, kind="stable")
         ranked = tuple((self.labels[index], float(shares[index])) for index in order)
-        return Match(ranked, float(scores.max()), self.threshold)
+        return Match(ranked, float(scores[order[0]]), threshold)
 
 
-def _threshold(ridge: Ridge, y: NDArray[np.intp], groups: NDArray[np.intp], rate: float) -> float:
-    unknown = []
-    for label in range(ridge.targets.shape[1]):
-        mine = np.flatnonzero(y == label)
-        together = np.flatnonzero(np.isin(groups, groups[mine]))
-        said = np.delete(ridge.without(together), label, axis=1)
-        if said.shape[1]:
-            unknown.extend(said[np.isin(together, mine)].max(axis=1))
-    return float(np.quantile(unknown, 1 - rate)) if unknown else 0.5
-
-
-def conversations(contexts: Sequence[Sequence[Turn]]) -> NDArray[np.intp]:
+def conversations(contexts: Sequence[Sequence[Turn]]) -> Index:
     """A number per context, equal where they seem to come from one conversation."""
     seen: dict[tuple[str, ...], int] = {}
     return np.array([seen.setdefault(_opening(context), len(seen)) for context in contexts], np.intp)
 
 
 def _opening(context: Sequence[Turn]) -> tuple[str, ...]:
+    """The first turns of a context, up to `OPENING_WORDS`."""
     texts = [turn.text for turn in spoken(context)]
-    lengths = list(accumulate(len(text.split()) for text in texts))
+    lengths = accumulate(len(text.split()) for text in texts)
     enough = next((index for index, length in enumerate(lengths) if length >= OPENING_WORDS), len(texts))
     return tuple(texts[: enough + 1])

@@ -1,5 +1,6 @@
 """Which strategies apply to a context: the nearest scenarios' and the general ones, the most valuable first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preceptor.dialogue.conversation import Context
@@ -34,17 +35,25 @@ class Retriever:
         embedder: Embedder | None = None,
         limit: int | None = None,
         tokens: int | None = None,
+        background: Sequence[Context] = (),
     ) -> None:
-        """Without an embedder, the embedded default is used. `limit`: most strategies; `tokens`: about how many tokens."""
+        """Without an embedder: the embedded default. `limit`: most strategies; `tokens`: most tokens, about;
+        `background`: contexts known to need nothing.
+
+        Raises:
+            UserError, ProviderError: see `Matcher.fit`.
+        """
         self.guidance = guidance
         self.limit = limit
         self.tokens = tokens
-        examples = [
-            Example(context.turns, scenario.id)
-            for scenario in sorted(guidance.scenarios, key=lambda scenario: scenario.id)
-            for context in scenario.examples
-        ]
-        self.matcher = Matcher.fit(examples, embedder or StaticEmbedder(), guidance.false_injections)
+        scenarios = sorted(guidance.scenarios, key=lambda scenario: scenario.id)
+        self.matcher = Matcher.fit(
+            [Example(context.turns, scenario.id) for scenario in scenarios for context in scenario.examples],
+            embedder or StaticEmbedder(),
+            guidance.false_injections,
+            background=[context.turns for context in background],
+            descriptions={scenario.id: scenario.description for scenario in scenarios},
+        )
 
     def find(self, context: Context) -> Found:
         """The scenarios a context belongs to, and the strategies for it."""

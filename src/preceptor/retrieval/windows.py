@@ -1,8 +1,8 @@
 """A context as seen through windows: the customer's last turn, the last two with what the agent said between, all.
 
-Openings say little and whole conversations forget a change of subject; which window tells most differs between
-libraries, so all are looked through and `kernel` learns how much each counts. A window's vector is the weighted sum of
-its turns' vectors, and its words the union of theirs: a new turn costs one turn, however long the conversation.
+Openings say little, and a whole conversation forgets a change of subject; so likeness is measured through every window.
+A window's vector is the weighted sum of its turns' vectors, and its words are theirs together: a new turn costs one
+turn, however long the conversation.
 """
 
 import re
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import Embedder, Vectors
 
-WINDOWS = (1, 2, None)
-"""Customer turns each window reaches back; None: all."""
+WINDOWS: tuple[tuple[int | None, float], ...] = ((1, 0.2), (2, 0.25), (None, 0.55))
+"""How many of the customer's turns each window reaches back (None: all), and its share of likeness. Shares from equal
+to these measured alike; less for the short windows loses changes of subject (docs/design/retrieval.md)."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
 _stemmer = snowballstemmer.stemmer("english")
@@ -77,7 +78,7 @@ def spoken(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 def starts(turns: Sequence[Turn]) -> list[int]:
     """Where each of `WINDOWS` begins in the turns."""
     customers = [index for index, turn in enumerate(turns) if turn.party == "customer"]
-    return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach in WINDOWS]
+    return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach, _ in WINDOWS]
 
 
 def stems(text: str) -> list[str]:
