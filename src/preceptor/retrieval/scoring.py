@@ -61,9 +61,9 @@ class Whole:
         return np.asarray((kernel(likeness(context, self.examples)) @ self.ridge.coefficients)[0])
 
     def left_out(self, groups: Index, real: Index) -> LeftOut:
-        known = real[self.labels[real] >= 0]
         said = self.ridge.without_each(groups)
-        unknown, labels = [said[real[self.labels[real] < 0]].max(axis=1)], [self.labels[real[self.labels[real] < 0]]]
+        known, background = real[self.labels[real] >= 0], real[self.labels[real] < 0]
+        unknown, labels = [_best(said[background])], [self.labels[background]]
         for mine in split(self.labels):
             if self.labels[mine[0]] >= 0 and self.ridge.targets.shape[1] > 1:
                 best = self._without_label(mine, groups, real)
@@ -75,7 +75,7 @@ class Whole:
         """The best other score of a label's contexts, without the label and without their conversations."""
         together = np.union1d(mine, np.flatnonzero(np.isin(groups, groups[mine])))
         said = np.delete(self.ridge.without(together), self.labels[mine[0]], axis=1)
-        return np.asarray(said[np.isin(together, np.intersect1d(mine, real))].max(axis=1))
+        return _best(said[np.isin(together, np.intersect1d(mine, real))])
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,16 @@ class Local:
         return LeftOut(
             np.array(apart)[known],
             self.labels[chosen][known],
-            np.array(strange).max(axis=1),
+            _best(np.array(strange)),
             self.labels[chosen],
         )
 
     def _others(self, groups: Index, at: int, found: Index) -> Index:
-        return found[groups[found] != groups[at]]
+        return np.asarray(found[groups[found] != groups[at]])
 
     def _strangers(self, groups: Index, at: int, found: Index) -> Index:
         other = self._others(groups, at, found)
-        return other[(self.labels[other] != self.labels[at]) | (self.labels[at] < 0)]
+        return np.asarray(other[(self.labels[other] != self.labels[at]) | (self.labels[at] < 0)])
 
     def _row(self, at: int) -> Features:
         return self.examples.rows(np.array([at]))
@@ -123,3 +123,8 @@ class Local:
         ridged = kernel(likeness(near, near)) + np.float32(RIDGE) * np.eye(len(near), dtype=np.float32)
         weights = scipy.linalg.solve(ridged, kernel(alike[best]), assume_a="pos")
         return np.asarray(weights @ targets(self.labels[found[best]], self.count), np.float32)
+
+
+def _best(scores: Matrix) -> Matrix:
+    """The best of each row; a library without labels has none."""
+    return np.asarray(scores.max(axis=1, initial=-np.inf))
