@@ -49,7 +49,8 @@ _AMOUNT = re.compile(
 )
 _PROMISE = re.compile(
     r"\b(?:promise|guarantee|assure|pledge|grant|award|give|pay)\b[^.;]{0,40}"
-    r"\b(?:refund|credit|compensation|money|cash|discount|voucher|reimbursement|free (?:month|upgrade|service|flight))",
+    r"\b(?:refund(?:s|ed)?|credits?|compensation|money|cash|discounts?|vouchers?|reimbursement|"
+    r"free (?:month|upgrade|service|flight)s?)\b",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
