@@ -14,6 +14,9 @@ from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.selector import Found, Retriever
 from preceptor.student.slot import place, render
 
+SLOT_LIMIT = 8
+"""Strategies in the prompt at a time: following thins as instructions pile up (IFScale, arXiv 2507.11538)."""
+
 
 class Finder(Protocol):
     """Chooses strategies for a context: `Retriever` by likeness; tests and baselines otherwise."""
@@ -35,15 +38,22 @@ class Student:
     finder: Finder | None = None
     placement: Placement = "system_end"
 
-    def using(self, taught: Guidance | Release, embedder: Embedder | None = None, name: str | None = None) -> "Student":
+    def using(
+        self,
+        taught: Guidance | Release,
+        embedder: Embedder | None = None,
+        *,
+        limit: int = SLOT_LIMIT,
+        name: str | None = None,
+    ) -> "Student":
         """This student with a release (or a library still being taught) in place.
 
-        Without an embedder, the embedded default (static word vectors) is used.
+        Without an embedder, the embedded default (static word vectors) is used. `limit`: most strategies in the slot.
         """
         guidance = taught.guidance if isinstance(taught, Release) else taught
         return replace(
             self,
-            finder=Retriever(guidance, embedder),
+            finder=Retriever(guidance, embedder, limit),
             placement=guidance.placement,
             name=name or f"{self.name} with library",
         )

@@ -1,9 +1,12 @@
 """Step 3, acceptance: a strategy is kept only if it measurably helps this student where it was not written from.
 
-Each candidate is tried *on top of* those accepted before it, on held-back contexts of its scenario: the student replies
-with and without it, a blind judge compares both ways round, and an exact one-sided sign test on wins against losses
-decides. Several looks share the error rate (Bonferroni over looks and candidates), so that a scenario in which nothing
-helps accepts anything with a chance of at most `alpha`. What adds nothing to the others, a duplicate say, is refused.
+On held-back contexts of the scenario the student replies with and without, a blind judge compares both ways round, and
+an exact one-sided sign test on wins against losses decides. First the whole set is tried, then each candidate *on top
+of* those accepted before it, so that a duplicate, which adds nothing, is refused like anything useless.
+
+The error rate is kept per scenario: half of `alpha` for the set, half for single candidates of a set that failed,
+shared among them; once a set has passed, its members are tested at `alpha` each. So a scenario in which nothing helps
+accepts anything with a chance of at most `alpha`. Looks share a test's level in proportion to the pairs they add.
 """
 
 from collections.abc import Sequence
@@ -21,6 +24,7 @@ from preceptor.teaching.crew import Crew
 from preceptor.teaching.pairs import Pair, hold_against
 
 Verdict = Literal["accepted", "refused", "waiting"]
+UNDECIDED = "Not decided: it may help, but not so clearly that chance is ruled out."
 MEASURED: dict[Verdict, Measured] = {"accepted": "accepted", "refused": "refused", "waiting": "proposed"}
 
 
@@ -43,65 +47,86 @@ async def accept(
     *,
     last_chance: bool,
 ) -> list[Trial]:
-    """Try candidates one on top of the other, in their order.
+    """Try candidates together, then one on top of the other, in their order.
 
     Args:
         base: strategies of the scenario already in force.
         contexts: held-back contexts of the scenario, oldest first.
         last_chance: no more contexts will come, so decide on what is there.
     """
-    bench = _Bench(crew, contexts, len(candidates), last_chance)
+    tests = _Tests(crew, contexts, last_chance)
+    alpha = crew.settings.alpha
+    level = alpha
+    if len(candidates) > 1:
+        together, _ = await tests.run(base, (*base, *candidates), alpha / 2)
+        if together == "waiting":
+            return [_trial(candidate, "waiting", []) for candidate in candidates]
+        level = alpha if together == "accepted" else alpha / 2 / len(candidates)
     trials = []
     for candidate in candidates:
-        trial = await bench.test(base, candidate)
-        trials.append(trial)
-        if trial.verdict == "accepted":
-            base = (*base, trial.strategy)
+        verdict, pairs = await tests.run(base, (*base, candidate), level)
+        trials.append(_trial(candidate, verdict, pairs))
+        if verdict == "accepted":
+            base = (*base, candidate)
     return trials
 
 
-class _Bench:
-    def __init__(self, crew: Crew, contexts: Sequence[Context], candidates: int, last_chance: bool) -> None:
-        self.crew = crew
-        self.contexts = contexts
-        self.last_chance = last_chance
-        self.alpha = crew.settings.alpha / (max(candidates, 1) * len(crew.settings.looks))
+@dataclass(frozen=True)
+class _Tests:
+    crew: Crew
+    contexts: Sequence[Context]
+    last_chance: bool
 
-    def looks(self) -> list[int]:
-        """Numbers of contexts at which the test may stop."""
-        have = len(self.contexts)
-        planned = [look for look in self.crew.settings.looks if look <= have]
-        more_wanted = len(planned) < len(self.crew.settings.looks)
-        if self.last_chance and more_wanted and have >= self.crew.settings.min_contexts and have not in planned:
-            planned.append(have)
-        return planned
+    async def run(
+        self, old: tuple[Strategy, ...], new: tuple[Strategy, ...], level: float
+    ) -> tuple[Verdict, list[Pair]]:
+        """Is `new` better than `old`? Looks until it is decided or the contexts are used up."""
+        pairs: list[Pair] = []
+        drawn = 0
+        planned = self.crew.settings.looks
+        for look in self._looks():
+            jobs = [partial(self._pair, old, new, n) for n in range(drawn, look)]
+            pairs += [pair for pair in await gather(jobs) if pair]
+            wins, losses = (sum(pair.score == side for pair in pairs) for side in (1, -1))
+            if sign_test(wins, losses) <= level * (look - drawn) / planned[-1]:
+                return "accepted", pairs
+            if wins < losses:
+                return "refused", pairs
+            drawn = look
+        return ("refused" if self.last_chance or drawn == planned[-1] else "waiting"), pairs
 
-    async def test(self, base: tuple[Strategy, ...], candidate: Strategy) -> Trial:
-        results: list[Pair | None] = []
-        for look in self.looks():
-            batch = self.contexts[len(results) : look]
-            results += await gather([partial(self._pair, base, candidate, context) for context in batch])
-            scores = [pair.score for pair in results if pair]
-            wins, losses = scores.count(1), scores.count(-1)
-            if losses >= wins:
-                return self._trial(
-                    candidate, "refused", results, "It does not help on contexts it was not written from."
-                )
-            if sign_test(wins, losses) <= self.alpha:
-                return self._trial(candidate, "accepted", results, "It helps on contexts it was not written from.")
-        undecided = "Not decided on the contexts at hand."
-        full = len(self.contexts) >= self.crew.settings.looks[-1]
-        return self._trial(candidate, "refused" if full or self.last_chance else "waiting", results, undecided)
+    def _looks(self) -> list[int]:
+        """Numbers of pairs at which the test may stop."""
+        settings = self.crew.settings
+        if len(self.contexts) < settings.min_contexts:
+            return []
+        have = len(self.contexts) * settings.repeats
+        looks = [look for look in settings.looks if look <= have]
+        if self.last_chance and have < settings.looks[-1] and have not in looks:
+            looks.append(have)
+        return looks
 
-    async def _pair(self, base: tuple[Strategy, ...], candidate: Strategy, context: Context) -> Pair | None:
-        return await hold_against(self.crew, context, base, (*base, candidate), "acceptance")
+    async def _pair(self, old: tuple[Strategy, ...], new: tuple[Strategy, ...], n: int) -> Pair | None:
+        draw, index = divmod(n, len(self.contexts))
+        return await hold_against(self.crew, self.contexts[index], old, new, f"acceptance {draw}")
 
-    def _trial(self, candidate: Strategy, verdict: Verdict, results: Sequence[Pair | None], reason: str) -> Trial:
-        pairs = [pair for pair in results if pair]
-        effect = effect_of([pair.score for pair in pairs]) if pairs else None
-        value = round(effect.mean, 6) if effect else 0.0
-        strategy = replace(candidate, value=value, measured=MEASURED[verdict])
-        return Trial(strategy, verdict, reason, effect, _evidence(pairs, reason, effect))
+
+def _trial(candidate: Strategy, verdict: Verdict, pairs: Sequence[Pair]) -> Trial:
+    effect = effect_of([pair.score for pair in pairs]) if pairs else None
+    reason = _reason(verdict, effect)
+    value = round(effect.mean, 6) if effect else 0.0
+    strategy = replace(candidate, value=value, measured=MEASURED[verdict])
+    return Trial(strategy, verdict, reason, effect, _evidence(pairs, reason, effect))
+
+
+def _reason(verdict: Verdict, effect: Effect | None) -> str:
+    if verdict == "accepted":
+        return "It helps on contexts it was not written from."
+    if effect is None:
+        return "There were too few contexts to try it on."
+    if effect.mean > 0:
+        return UNDECIDED
+    return "It does not help on contexts it was not written from."
 
 
 def _evidence(pairs: Sequence[Pair], reason: str, effect: Effect | None) -> Evidence:

@@ -4,28 +4,29 @@ Only deltas with measured reasons; nothing is rewritten. (One rewrite of a whole
 122, and from 66.7 to 57.1 points: ACE, arXiv 2510.04618.)
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from preceptor.dialogue.conversation import Context
-from preceptor.library.model import Evidence, Scenario, Strategy
-from preceptor.teaching.acceptance import accept, effect_of, sign_test
+from preceptor.library.model import Effect, Evidence, Scenario, Strategy
+from preceptor.teaching.acceptance import UNDECIDED, accept, effect_of, sign_test
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, StrategyAccepted
 from preceptor.teaching.notebook import Notebook
 from preceptor.teaching.pairs import hold_against
-from preceptor.teaching.scenarios import ask_where
+from preceptor.teaching.scenarios import same_scenarios
 
 SAME_TEXT = 0.85
 """Likeness from which two strategies are wordings of one; below it, static vectors confuse related advice."""
 RECURS = 3
 """Scenarios a strategy must recur in to be tried as a general one."""
-NEIGHBOURS = 8
-"""Other scenarios each is held against."""
-CONTEXTS = 40
-"""Contexts of other scenarios a general strategy is tried on."""
+GROUPS = 16
+"""Recurring strategies tried as general ones, the most frequent first."""
+LOOKS = (60, 120, 240)
+"""Contexts, over all scenarios, after which the test of a general strategy may stop."""
 
 
 async def consolidate(crew: Crew, notebook: Notebook) -> None:
@@ -35,32 +36,11 @@ async def consolidate(crew: Crew, notebook: Notebook) -> None:
 
 
 async def _merge(crew: Crew, notebook: Notebook) -> None:
-    """Two scenarios are one if the teacher puts an example of each into the other."""
     scenarios = [scenario for scenario in notebook.scenarios if scenario.examples]
-    if len(scenarios) < 2:
-        return
-    vectors = crew.embedder.embed([scenario.description for scenario in scenarios])
-    likeness = vectors @ vectors.T
-    np.fill_diagonal(likeness, -np.inf)
-    shortlists = [
-        [scenarios[n] for n in np.argsort(-row, kind="stable")[: min(NEIGHBOURS, len(scenarios) - 1)]]
-        for row in likeness
-    ]
-    jobs = [
-        partial(ask_where, crew, scenario.examples[-1], shortlist)
-        for scenario, shortlist in zip(scenarios, shortlists, strict=True)
-    ]
-    answers = await crew.all("consolidation", jobs)
-    choice = {
-        scenario.id: shortlist[answer.scenario - 1].id
-        for scenario, shortlist, answer in zip(scenarios, shortlists, answers, strict=True)
-        if answer and 0 < answer.scenario <= len(shortlist)
-    }
+    homes = await same_scenarios(crew, "consolidation", scenarios)
     for scenario in scenarios:
-        other = choice.get(scenario.id)
-        both_there = other in notebook.book.scenarios and scenario.id in notebook.book.scenarios
-        if other and both_there and choice.get(other) == scenario.id:
-            await _join(crew, notebook, scenario, notebook.book.scenarios[other])
+        if (home := homes[scenario.id]) != scenario.id:
+            await _join(crew, notebook, notebook.book.scenarios[home], scenario)
 
 
 async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) -> None:
@@ -87,35 +67,40 @@ async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) 
 
 
 async def _lift(crew: Crew, notebook: Notebook) -> None:
-    groups = _recurring(crew, notebook)
+    """Try what recurs as a general strategy, on contexts of all scenarios in turn.
+
+    What was undecided in each of several scenarios may be decided over all of them.
+    """
+    groups = _recurring(crew, notebook)[:GROUPS]
+    contexts = _in_turn(notebook)
     for group in groups:
         best = max(group, key=lambda strategy: (strategy.value, strategy.id))
         general = Strategy(Strategy.new_id(best.text, None), best.text, best.reason, None)
-        contexts = _elsewhere(notebook, {strategy.scenario for strategy in group})
-        jobs = [partial(_adds, crew, notebook, general, scenario, context) for scenario, context in contexts]
-        scores = [score for score in await crew.all("consolidation", jobs) if score is not None]
-        if not scores:
+        effect, helps = await _try(crew, notebook, general, contexts, crew.settings.alpha / len(groups))
+        if effect is None:
             continue
-        effect = effect_of(scores)
-        helps = sign_test(scores.count(1), scores.count(-1)) <= crew.settings.alpha / len(groups)
-        reason = f"Recurs in {len(group)} scenarios; tried on {len(scores)} contexts of others."
+        reason = f"Recurs in {len(group)} scenarios; tried on {effect.n} contexts of all scenarios."
         evidence = Evidence("general", "", reason=reason, effect=effect)
-        if not helps:
+        if helps:
+            _make_general(notebook, replace(general, measured="accepted", value=round(effect.mean, 6)), group, evidence)
+            crew.tell(StrategyAccepted(notebook.accepted[general.id], effect))
+        else:
             notebook.note(best.id, [evidence])
-            continue
-        lifted = replace(general, measured="accepted", value=round(effect.mean, 6))
-        notebook.accepted[lifted.id] = lifted
-        notebook.note(lifted.id, [*notebook.evidence.get(best.id, []), evidence])
-        for strategy in group:
-            del notebook.accepted[strategy.id]
+
+
+def _make_general(notebook: Notebook, lifted: Strategy, group: Sequence[Strategy], evidence: Evidence) -> None:
+    notebook.accepted[lifted.id] = lifted
+    notebook.note(lifted.id, [*notebook.evidence.get(group[0].id, []), evidence])
+    for strategy in group:
+        if notebook.accepted.pop(strategy.id, None):
             notebook.dropped[strategy.id] = replace(strategy, measured="dropped")
             notebook.note(strategy.id, [Evidence("consolidation", "", reason="Lifted to a general strategy.")])
-        crew.tell(StrategyAccepted(lifted, effect))
 
 
 def _recurring(crew: Crew, notebook: Notebook) -> list[list[Strategy]]:
-    """Groups of like strategies that occur in several scenarios, largest first."""
-    strategies = [strategy for strategy in notebook.accepted.values() if strategy.scenario]
+    """Groups of like strategies, accepted or undecided, that occur in several scenarios; the most frequent first."""
+    undecided = [strategy for strategy, reason in notebook.refused.values() if reason == UNDECIDED]
+    strategies = [strategy for strategy in (*notebook.accepted.values(), *undecided) if strategy.scenario]
     if not strategies:
         return []
     vectors = crew.embedder.embed([strategy.text for strategy in strategies])
@@ -130,12 +115,30 @@ def _recurring(crew: Crew, notebook: Notebook) -> list[list[Strategy]]:
     return sorted(groups, key=len, reverse=True)
 
 
-def _elsewhere(notebook: Notebook, homes: set[str | None]) -> list[tuple[str, Context]]:
-    """Contexts of the other scenarios, taken in turn so that each scenario counts alike."""
-    pools = {id_: notebook.held_back(id_) for id_ in notebook.book.scenarios if id_ not in homes}
+def _in_turn(notebook: Notebook) -> list[tuple[str, Context]]:
+    """Held-back contexts with their scenarios, one of each scenario after the other, so that each counts alike."""
+    pools = {id_: notebook.held_back(id_) for id_ in notebook.book.scenarios}
     depth = max((len(pool) for pool in pools.values()), default=0)
     spread = [(id_, pool[n]) for n in range(depth) for id_, pool in pools.items() if n < len(pool)]
-    return spread[:CONTEXTS]
+    return spread[: LOOKS[-1]]
+
+
+async def _try(
+    crew: Crew, notebook: Notebook, general: Strategy, contexts: Sequence[tuple[str, Context]], level: float
+) -> tuple[Effect | None, bool]:
+    scores: list[int] = []
+    drawn = 0
+    for look in LOOKS:
+        batch = contexts[drawn:look]
+        jobs = [partial(_adds, crew, notebook, general, scenario, context) for scenario, context in batch]
+        scores += [score for score in await crew.all("consolidation", jobs) if score is not None]
+        wins, losses = scores.count(1), scores.count(-1)
+        if sign_test(wins, losses) <= level * (look - drawn) / LOOKS[-1]:
+            return effect_of(scores), True
+        if wins <= losses or len(batch) < look - drawn:
+            break
+        drawn = look
+    return (effect_of(scores) if scores else None), False
 
 
 async def _adds(crew: Crew, notebook: Notebook, general: Strategy, scenario: str, context: Context) -> int | None:

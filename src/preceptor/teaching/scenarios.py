@@ -17,12 +17,15 @@ from preceptor.errors import BadReply, Rejected
 from preceptor.library.model import Scenario
 from preceptor.llm.messages import Sampling
 from preceptor.teaching.crew import Crew
-from preceptor.teaching.events import ScenarioFound
+from preceptor.teaching.events import PhaseName, ScenarioFound
 from preceptor.teaching.moments import Moment
 from preceptor.teaching.tasks import PLACE_CONTEXT, PlacedContext
 
-SHORTLIST = 12
-"""Known scenarios the teacher chooses from: enough to hold the right one, few enough to read."""
+SHORTLIST = 40
+"""Known scenarios the teacher chooses from: enough to hold the right one (static vectors miss paraphrases), few enough
+to read: about 600 tokens."""
+VOTES = 3
+"""Contexts of a scenario that are asked about when it may be the same as another; most must agree."""
 SAMPLING = Sampling(temperature=0.0, max_tokens=200)
 
 
@@ -73,33 +76,49 @@ async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> No
 
 
 async def _open_fresh(crew: Crew, book: Book, fresh: Sequence[tuple[Moment, Scenario]]) -> None:
-    """Hold each new scenario against those described before it, then open what is left."""
-    firsts = _one_per_description(fresh)
-    descriptions = _embed(crew, [scenario.description for _, scenario in firsts])
-    jobs = []
-    for index, (moment, _) in enumerate(firsts):
-        earlier = _nearest(descriptions[:index], descriptions[index])
-        jobs.append(partial(ask_where, crew, moment.context, [firsts[i][1] for i in earlier]))
-    answers = await crew.all("scenarios", jobs)
-    home: dict[str, str] = {}
-    for index, (_, scenario) in enumerate(firsts):
-        earlier, answer = _nearest(descriptions[:index], descriptions[index]), answers[index]
-        chosen = answer.scenario if answer and 0 < answer.scenario <= len(earlier) else 0
-        home[scenario.description] = home[firsts[earlier[chosen - 1]][1].description] if chosen else scenario.id
-        if not chosen:
-            book.open(scenario)
+    """Hold the new scenarios against each other, then open what is left."""
+    groups: dict[str, tuple[Scenario, list[Moment]]] = {}
     for moment, scenario in fresh:
-        book.add(home[scenario.description], moment, crew.settings.examples)
-    for _, scenario in firsts:
+        groups.setdefault(scenario.description, (scenario, []))[1].append(moment)
+    firsts = [replace(scenario, examples=_contexts(moments)) for scenario, moments in groups.values()]
+    known = {scenario.description: scenario.id for scenario in book.scenarios.values()}
+    homes = await same_scenarios(crew, "scenarios", firsts)
+    for scenario, (_, moments) in zip(firsts, groups.values(), strict=True):
+        home = known.get(scenario.description, homes[scenario.id])
+        if home == scenario.id:
+            book.open(replace(scenario, examples=()))
+        for moment in moments:
+            book.add(home if home in book.scenarios else known[scenario.description], moment, crew.settings.examples)
+    for scenario in firsts:
         if scenario.id in book.scenarios:
             crew.tell(ScenarioFound(book.scenarios[scenario.id]))
 
 
-def _one_per_description(fresh: Sequence[tuple[Moment, Scenario]]) -> list[tuple[Moment, Scenario]]:
-    firsts: dict[str, tuple[Moment, Scenario]] = {}
-    for moment, scenario in fresh:
-        firsts.setdefault(scenario.description, (moment, scenario))
-    return list(firsts.values())
+async def same_scenarios(crew: Crew, phase: PhaseName, scenarios: Sequence[Scenario]) -> dict[str, str]:
+    """Which of the scenarios are one: the id each goes by, itself or an earlier one's.
+
+    The teacher is asked where a few examples of each belong among those before it; most must agree on one.
+    """
+    vectors = _embed(crew, [scenario.description for scenario in scenarios])
+    ballots = [
+        (n, context, [scenarios[i] for i in _nearest(vectors[:n], vectors[n])])
+        for n, scenario in enumerate(scenarios)
+        for context in scenario.examples[:VOTES]
+    ]
+    answers = await crew.all(phase, [partial(ask_where, crew, context, listed) for _, context, listed in ballots])
+    votes: list[list[str]] = [[] for _ in scenarios]
+    for (n, _, listed), answer in zip(ballots, answers, strict=True):
+        votes[n].append(listed[answer.scenario - 1].id if answer and 0 < answer.scenario <= len(listed) else "")
+    homes: dict[str, str] = {}
+    for scenario, cast in zip(scenarios, votes, strict=True):
+        winner = max(sorted(set(cast)), key=cast.count, default="")
+        agreed = winner and cast.count(winner) * 2 > len(cast)
+        homes[scenario.id] = homes[winner] if agreed else scenario.id
+    return homes
+
+
+def _contexts(moments: Sequence[Moment]) -> tuple[Context, ...]:
+    return tuple(dict.fromkeys(moment.context for moment in moments))
 
 
 async def ask_where(crew: Crew, context: Context, shortlist: Sequence[Scenario]) -> PlacedContext | None:

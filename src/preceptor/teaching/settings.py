@@ -31,11 +31,13 @@ class Teaching(pydantic.BaseModel):
     """Tries per source context until the student is on a par with the teacher."""
     strategies_per_scenario: Count = 5
     """Strategies of one scenario, at most."""
-    slot_limit: Count = 6
+    slot_limit: Count = 8
     """Strategies in the student's prompt at a time, at most."""
-    looks: tuple[Count, ...] = (12, 24, 40)
-    """Held-back contexts after which a strategy's test may stop, one after the other."""
-    min_contexts: Count = 10
+    looks: tuple[Count, ...] = (16, 32, 64)
+    """Pairs of replies (with and without) after which a strategy's test may stop, one after the other."""
+    repeats: Count = 3
+    """Pairs drawn from one held-back context, at most."""
+    min_contexts: Count = 8
     """Held-back contexts a scenario needs before its strategies are tested."""
     alpha: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
     """Chance that a scenario accepts anything at all when nothing helps."""

@@ -259,7 +259,8 @@ class Lessons:
                 self.crew.tell(StrategyRefused(strategy, reason, effect))
 
     def _student(self) -> Student:
-        return self.crew.student.using(self.notebook.guidance(), self.crew.embedder)
+        limit = self.crew.settings.slot_limit
+        return self.crew.student.using(self.notebook.guidance(), self.crew.embedder, limit=limit)
 
     async def _score(self, iteration: int) -> None:
         crew = self.crew
