@@ -32,6 +32,25 @@ LIKE = 0.3
 """Score from which a text is taken to express its nearest label."""
 MARGIN = 0.02
 """What the nearest must be ahead of the next by: closer than this, the reader does not choose."""
+SENTENCE, CLAUSE = 2, 3
+"""Content words a sentence, or a part of one, must have to be read by likeness: fewer say too little."""
+NO_VERBS = frozenset(
+    ["the", "a", "an", "this", "that", "these", "it", "they", "we", "you", "your", "our", "nobody", "no"]
+)
+"""Words that open wordings of instructions without being imperatives."""
+GREETINGS = (
+    "Hello, how can I help you today?",
+    "Hi there, thank you for contacting us.",
+    "Thank you for reaching out to us.",
+    "I would be happy to help you with that.",
+    "I am here to assist you.",
+    "Please let me know if you have any other questions.",
+    "Is there anything else I can help you with?",
+    "I hope this helps.",
+    "Have a great day!",
+    "I understand.",
+)
+"""What agents everywhere say without doing anything; a world's own openers and closers come on top."""
 SMALL_TALK = "small talk"
 _CACHE = 16384
 
@@ -63,6 +82,10 @@ class Reader:
         self._topics = Index(Entry(id_, text) for id_, text in world.topics.items())
         self._personas = Index(Entry(id_, text) for id_, text in world.persona_descriptions.items())
         self._cues = {move.id: tuple(stems(" ".join(cue)) for cue in move.cues) for move in world.moves}
+        orders = (text for move in world.moves for text in (*move.told, *move.forbidden))
+        self._verbs = frozenset(text.lower().split()[0] for text in orders) - NO_VERBS
+        moods = {tuple(mood.lower().split()) for persona in world.personas.values() for mood in persona.moods}
+        self._moods = sorted(filter(None, moods), key=lambda mood: (-len(mood), mood))
         self.moves = lru_cache(maxsize=_CACHE)(self._moves)
         self.instructions = lru_cache(maxsize=_CACHE)(self._instructions)
         self.situation = lru_cache(maxsize=_CACHE)(self._situation)
@@ -74,12 +97,12 @@ class Reader:
         return frozenset().union(*(self._said(sentence) for sentence in sentences(text)))
 
     def _said(self, sentence: str) -> frozenset[str]:
-        match = self._choose(self._replies.best(sentence))
+        match = self._choose(self._replies, sentence, SENTENCE)
         if match and match.cosine >= SURE:
             return self._made(sentence, match)
         made = self._made(sentence, match) | self._cued(sentence)
         for clause in clauses(sentence):
-            made |= self._made(clause, self._choose(self._replies.best(clause)))
+            made |= self._made(clause, self._choose(self._replies, clause, CLAUSE))
         return made
 
     def _made(self, text: str, match: Match | None) -> frozenset[str]:
@@ -101,13 +124,15 @@ class Reader:
         for sentence in sentences(text):
             asks, forbids = self.order(sentence)
             told, forbidden = told | asks, forbidden | forbids
-            count += bool(asks or forbids or instructs(sentence))
+            count += bool(asks or forbids or instructs(sentence, self._verbs))
         return Instructions(told, forbidden, count)
 
     def _order(self, sentence: str) -> tuple[frozenset[str], frozenset[str]]:
         """The moves a sentence asks for, and those it forbids."""
-        match = self._choose(self._orders.best(sentence))
+        match = self._choose(self._orders, sentence, SENTENCE)
         asked: dict[str, bool] = {}
+        if (match is None or match.cosine < SURE) and not instructs(sentence, self._verbs):
+            return frozenset(), frozenset()
         if match and match.label != SMALL_TALK:
             asked[match.label] = _asks(match, negative(sentence))
         if match is None or match.cosine < SURE:
@@ -120,23 +145,32 @@ class Reader:
         for clause in clauses(sentence):
             denied = negative(clause) != (before and inherits(clause))
             before = denied
-            match = self._choose(self._orders.best(clause))
+            match = self._choose(self._orders, clause, SENTENCE)
             if match and match.label != SMALL_TALK and not conditional(clause):
                 asked[match.label] = _asks(match, denied)
         return asked
 
     def _situation(self, text: str) -> str | None:
         """What a customer's message is about, or None when it says nothing the reader knows."""
-        parts = [part for part in sentences(text) if not self._small_talk(part)]
-        whole = self._choose(self._customers.best(" ".join(parts)))
+        parts = [part for part in sentences(self._without_mood(text)) if not self._small_talk(part)]
+        whole = self._choose(self._customers, " ".join(parts))
         if whole is None or whole.cosine < SURE:
             runs = dict.fromkeys(" ".join(run) for run in (*((part,) for part in parts), *pairwise(parts)))
             whole = self._clearest(whole, runs)
         return whole.label if whole and whole.label != SMALL_TALK else None
 
+    def _without_mood(self, text: str) -> str:
+        """A message without the words a persona puts before it; one word of a longer mood may be misspelt."""
+        words = text.split()
+        for mood in self._moods:
+            misses = sum(said.lower() != own for said, own in zip(words, mood, strict=False))
+            if len(words) > len(mood) and misses <= (len(mood) > 2):
+                return " ".join(words[len(mood) :])
+        return text
+
     def _clearest(self, whole: Match | None, runs: Iterable[str]) -> Match | None:
         """A part of a message that is a wording beats a whole that only resembles one, which beats other parts."""
-        matches = [match for run in runs if (match := self._choose(self._customers.best(run))) is not None]
+        matches = [match for run in runs if (match := self._choose(self._customers, run)) is not None]
         best = max(matches, key=lambda match: match.cosine, default=None)
         if best and (whole is None or best.cosine >= SURE):
             return best
@@ -146,7 +180,7 @@ class Reader:
         """Whether a customer's message is a thanks or a parting, and the conversation's last."""
         if self.situation(text):
             return None
-        match = self._choose(self._partings.best(text))
+        match = self._choose(self._partings, text)
         return match.label if match and match.label in ("resolved", "left") else None  # type: ignore[return-value]
 
     def _small_talk(self, sentence: str) -> bool:
@@ -155,7 +189,7 @@ class Reader:
 
     def _described(self, text: str) -> str | None:
         """The situation a description speaks of."""
-        match = self._choose(self._descriptions.best(text))
+        match = self._choose(self._descriptions, text)
         return match.label if match and match.label != SMALL_TALK else None
 
     def topic(self, text: str) -> str | None:
@@ -166,8 +200,12 @@ class Reader:
         """The domain persona whose description stands in a prompt, or comes nearest to one of its sentences."""
         return _mentioned(text, self.world.persona_descriptions, self._personas)
 
-    def _choose(self, matches: tuple[Match, ...]) -> Match | None:
+    def _choose(self, index: Index, text: str, least: int = 1) -> Match | None:
+        """The label a text of at least so many content words expresses, if one stands out."""
+        matches = index.best(text)
         if not matches or matches[0].score < LIKE:
+            return None
+        if matches[0].cosine < SURE and len(content(text)) < least:
             return None
         if len(matches) > 1 and matches[0].score - matches[1].score < MARGIN:
             return None
@@ -199,7 +237,7 @@ def _reply_entries(world: World) -> Iterator[Entry]:
         yield from (Entry(move.id, text, "told") for text in (move.name, *move.told))
         yield from (Entry(move.id, text, "forbidden", wording=False) for text in move.forbidden)
     talk = world.phrases
-    yield from (Entry(SMALL_TALK, text) for text in (*talk.openers, *talk.closers, *talk.platitudes))
+    yield from (Entry(SMALL_TALK, text) for text in (*GREETINGS, *talk.openers, *talk.closers, *talk.platitudes))
 
 
 def _order_entries(world: World) -> Iterator[Entry]:

@@ -42,20 +42,30 @@ _FIXED = {"can't": "can not", "cannot": "can not", "won't": "will not", "shan't"
 
 _IMPERATIVE = frozenset(
     """
-    acknowledge add address admit advise after aim allow always answer apologise apologize arrange ask assume
-    assure avoid be before begin bring call calm check choose clarify close collect compare complete confirm
-    consider contact cover decline demand describe direct do double drop empathise empathize encourage end ensure
-    escalate establish explain express find finish first focus follow gather get give go greet guide hand help
-    hold identify if include inform insist introduce invite keep lead learn leave let limit link list listen look
-    make mention name never offer once open outline own pass pick point prefer present promise propose provide put
-    quote raise read reassure recap recommend record refer refrain refuse remember remind repeat reply report
-    request resolve respect respond restate return review say schedule see send set share show skip speak spell
-    start state stay stick stop suggest summarise summarize take talk tell thank transfer treat try turn
-    understand unless use validate verify wait walk warn watch when whenever work write
+    accept accuse acknowledge add address admit admonish advise after aim allow always answer apologise apologize
+    argue arrange ask assign assume assure attach avoid be before begin blame bring brush call calm cancel change
+    charge check choose cite claim clarify clear close collect commit compare complete concede confirm consider
+    consult contact count cover credit criticise criticize cut debate declare decline delay deliver demand
+    demonstrate deny describe direct discuss dismiss dispute divide do double double-check downplay draw drop
+    empathise empathize encourage end enquire ensure escalate establish estimate examine explain express extend
+    file fill find finish first fix fob focus follow force forward gather get give go grant greet guarantee guide
+    hand have help hide hold honor honour hurry identify if ignore imply include inform inquire insist interrupt
+    introduce invent investigate invite issue itemise itemize judge keep label lay lead learn leave lecture let
+    lie limit link list listen log look lower make mark match measure mention merge mislead mock monitor move name
+    never note notify obtain offer once open order organise organize outline own pass patronise pause permit phone
+    pick place play point postpone praise prefer prepare present pretend prevent prioritise prioritize proceed
+    process promise propose prove provide push put quarrel question quote raise rate read reassure rebook recap
+    recite recommend record refer refrain refuse reject relay remain remember remind remove repeat replace reply
+    report request require reroute reschedule reserve resolve respect respond restate retain return reveal review
+    route run rush say schedule scold search seat secure see send separate set settle shame share shift show shrug
+    sign skip slow soften solve sound spare speak specify speculate spell split start state stay stick stop
+    suggest sum summarise summarize supply support suspect sympathise sympathize take talk tell test thank
+    threaten trace track transfer translate treat trust try turn understand unless update upgrade upsell urge use
+    validate verify volunteer wait waive walk warn watch wave when whenever withdraw work write
     """.split()  # noqa: SIM905 - a hundred quoted words read worse
 )
 _MODAL = re.compile(
-    r"\b(?:must|should|shall|always|never|do not|don't|may not|cannot|can only|may only|has to|have to|need to|needs to"
+    r"\b(?:must|should|shall|always|never|do not|don't|may not|can only|may only|has to|have to|need to|needs to"
     r"|make sure|be sure|remember to|is required|are required|is not allowed|are not allowed|not permitted|ought to)\b"
 )
 
@@ -65,6 +75,9 @@ _CONDITION = re.compile(
     r"(?:and\s+|but\s+)?(?:if|when|whenever|before|after|once|while|because|since|as|unless|until|where)\b"
 )
 
+_BEFORE_VERB = frozenset(["please", "kindly", "then", "and", "but", "or", "so", "also", "always", "first", "next"])
+_ASIDE = re.compile(rf"{_CONDITION.pattern}|(?:for|with|in|on|at|to|by|during)\b")
+_ISE = re.compile(r"is(e[ds]?|ing|ations?)$")
 _stemmer = snowballstemmer.stemmer("english")
 
 
@@ -90,7 +103,8 @@ def plain(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    return str(_stemmer.stemWord(word))
+    """A word's stem, American and British spelling alike."""
+    return str(_stemmer.stemWord(_ISE.sub(r"iz\1", word)))
 
 
 def content(text: str) -> tuple[str, ...]:
@@ -137,13 +151,19 @@ def conditional(clause: str) -> bool:
     return bool(_CONDITION.match(plain(clause)))
 
 
-def instructs(sentence: str) -> bool:
-    """Whether a sentence reads as an instruction: an imperative, or a must, should, never."""
-    words = _WORD.findall(plain(sentence))
-    if len(words) < 2:
+def instructs(sentence: str, verbs: frozenset[str] = frozenset()) -> bool:
+    """Whether a sentence reads as an instruction: an imperative (after *if…*, *for…* too), or a must, never.
+
+    `verbs` are further words that open imperatives.
+    """
+    if len(_WORD.findall(plain(sentence))) < 2:
         return False
-    return (
-        words[0] in _IMPERATIVE
-        or (words[0] in ("please", "kindly", "then") and len(words) > 2)
-        or bool(_MODAL.search(plain(sentence)))
-    )
+    parts = clauses(sentence)
+    openings = map(_opening, parts if _ASIDE.match(plain(parts[0])) else parts[:1])
+    return any(word in _IMPERATIVE or word in verbs for word in openings) or bool(_MODAL.search(plain(sentence)))
+
+
+def _opening(clause: str) -> str:
+    """The first word that may be a verb: *then*, *please* and adverbs may stand before an imperative."""
+    words = _WORD.findall(plain(clause))
+    return next((word for word in words if word not in _BEFORE_VERB and not word.endswith("ly")), "")
