@@ -127,7 +127,7 @@ class Ledger:
     def outcome(self, key: str) -> Reply | PreceptorError | None:
         """How a call ended, if it has."""
         entry = self._entries.get(key)
-        if entry is None or entry.state == "sent":
+        if entry is None:
             return None
         return _read_reply(entry.reply) if entry.reply is not None else _read_error(entry.error)
 

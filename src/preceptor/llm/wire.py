@@ -60,15 +60,19 @@ def parse_request(body: object) -> tuple[str, Request]:
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise Rejected("The request names no model.", param="model")
-    messages = body.get("messages")
-    if not _is_list(messages) or not messages:
-        raise Rejected("`messages` must be a list of at least one message.", param="messages")
     return model, Request(
-        messages=tuple(_parse_message(message, f"messages[{index}]") for index, message in enumerate(messages)),
+        messages=parse_messages(body.get("messages")),
         sampling=_parse_sampling(body),
         tools=_parse_tools(body.get("tools")),
         schema=_parse_schema(body.get("response_format")),
     )
+
+
+def parse_messages(messages: object) -> tuple[Message, ...]:
+    """The list under ``messages``. Raises: Rejected: naming the place that is malformed."""
+    if not _is_list(messages) or not messages:
+        raise Rejected("`messages` must be a list of at least one message.", param="messages")
+    return tuple(_parse_message(message, f"messages[{index}]") for index, message in enumerate(messages))
 
 
 def render_reply(reply: Reply, model: str) -> dict[str, Any]:
