@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import init, library, runs, world
+from preceptor.cli import chat, doctor, init, library, runs, world
 from preceptor.errors import PreceptorError
 
 app = typer.Typer(
@@ -22,8 +22,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(init.init)
+app.command()(doctor.doctor)
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
+app.command()(chat.chat)
 app.add_typer(world.app, name="world")
 
 

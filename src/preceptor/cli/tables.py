@@ -17,7 +17,15 @@ def console() -> Console:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
     """A table without lines. Cells are shown as they are: what looks like markup in a customer's words is none."""
-    made = Table(*headings, title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made = Table(
+        *headings,
+        title=title,
+        title_justify="left",
+        box=None,
+        show_header=any(headings),
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for row in rows:
         made.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     return made

@@ -11,6 +11,7 @@ from preceptor.llm.messages import Reply, Request, Sampling
 from preceptor.llm.model import Model
 from preceptor.llm.prices import Price
 from preceptor.settings.schema import AnyModel, Endpoint, Simulated
+from preceptor.simulated.faults import Faults, Faulty
 from preceptor.simulated.model import models
 from preceptor.simulated.world import World, shipped_names
 
@@ -68,7 +69,8 @@ class Providers:
         known = self._worlds[section.world]
         if section.model not in known:
             raise NotFound(f"World {section.world!r} has no model {section.model!r}; it has: {', '.join(known)}.")
-        return known[section.model]
+        model = known[section.model]
+        return Faulty(model, Faults(), section.latency) if section.latency else model
 
     def _endpoint(self, section: Endpoint) -> Model:
         identity = section.model_dump_json(exclude=set(AnyModel.model_fields))

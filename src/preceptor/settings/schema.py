@@ -95,6 +95,8 @@ class Simulated(AnyModel):
     """A world that comes with the package, or the path of a world file."""
     model: Text
     """The model's id in the world file."""
+    latency: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Seconds each call takes; for trying out how slow models feel."""
 
 
 ModelSection = Annotated[Endpoint | Simulated, pydantic.Field(discriminator="kind")]
