@@ -80,18 +80,19 @@ async def _open_fresh(crew: Crew, book: Book, fresh: Sequence[tuple[Moment, Scen
     groups: dict[str, tuple[Scenario, list[Moment]]] = {}
     for moment, scenario in fresh:
         groups.setdefault(scenario.description, (scenario, []))[1].append(moment)
+    for known in tuple(book.scenarios.values()):
+        for moment in groups.pop(known.description, (known, []))[1]:
+            book.add(known.id, moment, crew.settings.examples)
     firsts = [replace(scenario, examples=_contexts(moments)) for scenario, moments in groups.values()]
-    known = {scenario.description: scenario.id for scenario in book.scenarios.values()}
     homes = await same_scenarios(crew, "scenarios", firsts)
-    for scenario, (_, moments) in zip(firsts, groups.values(), strict=True):
-        home = known.get(scenario.description, homes[scenario.id])
-        if home == scenario.id:
-            book.open(replace(scenario, examples=()))
+    opened = [scenario for scenario in firsts if homes[scenario.id] == scenario.id]
+    for scenario in opened:
+        book.open(replace(scenario, examples=()))
+    for scenario, moments in groups.values():
         for moment in moments:
-            book.add(home if home in book.scenarios else known[scenario.description], moment, crew.settings.examples)
-    for scenario in firsts:
-        if scenario.id in book.scenarios:
-            crew.tell(ScenarioFound(book.scenarios[scenario.id]))
+            book.add(homes[scenario.id], moment, crew.settings.examples)
+    for scenario in opened:
+        crew.tell(ScenarioFound(book.scenarios[scenario.id]))
 
 
 async def same_scenarios(crew: Crew, phase: PhaseName, scenarios: Sequence[Scenario]) -> dict[str, str]:
