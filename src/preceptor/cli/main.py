@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import chat, doctor, init, library, runs, world
+from preceptor.cli import chat, doctor, init, library, runs, teach, world
 from preceptor.errors import PreceptorError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(init.init)
 app.command()(doctor.doctor)
+app.command()(teach.teach)
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)

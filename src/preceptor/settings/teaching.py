@@ -1,0 +1,181 @@
+"""Teaching runs of a project: begun, recorded, resumed.
+
+A run keeps what decides its outcome: domain, teaching settings, the library it started from, its logs. Models and
+budget come from the settings as they are now, so that a mistake in them can be mended before resuming, and a budget
+that has come to its end be raised.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.domain import Domain
+from preceptor.errors import Conflict, PreceptorError, Stopped
+from preceptor.library.model import Guidance
+from preceptor.library.rows import Use
+from preceptor.library.store import Batch, Library
+from preceptor.logs.readers import read
+from preceptor.settings.project import Project
+from preceptor.settings.team import Team
+from preceptor.storage.database import Database
+from preceptor.storage.runs import Run, Runs
+from preceptor.teaching.events import Event, Note, Progress
+from preceptor.teaching.settings import Teaching
+from preceptor.teaching.teach import Taught, teach
+
+KIND = "teach"
+_GUIDANCE = pydantic.TypeAdapter(Guidance)
+
+
+@dataclass(frozen=True)
+class TeachingRun:
+    """A run in a project's database, new or taken up again."""
+
+    project: Project
+    db: Database
+    run: Run
+    domain: Domain
+    settings: Teaching
+    start: Guidance
+    """The library it goes on from."""
+    logs: tuple[Path, ...]
+
+    @classmethod
+    def begin(cls, project: Project, db: Database, logs: Sequence[Path] = ()) -> "TeachingRun":
+        """A new run from the project's settings, its domain and what its library holds now.
+
+        Raises:
+            NotFound, SettingsError: the domain cannot be read.
+        """
+        settings, domain = project.settings.teaching, project.domain()
+        held = project.library(db).guidance("accepted")
+        start = held if held.scenarios else Guidance(domain.name, false_injections=settings.false_injections)
+        files = tuple(path.absolute() for path in logs)
+        kept = {
+            "settings": project.resolved(),
+            "domain": domain.model_dump(mode="json"),
+            "start": _GUIDANCE.dump_python(start, mode="json"),
+            "logs": [str(path) for path in files],
+        }
+        run = Runs(db).create(KIND, kept, settings.seed)
+        return cls(project, db, run, domain, settings, start, files)
+
+    @classmethod
+    def resume(cls, project: Project, db: Database, prefix: str) -> "TeachingRun":
+        """A run that was begun before, by its id or the beginning of it.
+
+        Raises:
+            NotFound, Conflict: no such run, or one that is done.
+        """
+        run = Runs(db).get(prefix)
+        if run.kind != KIND:
+            raise Conflict(f"Run {run.id!r} is of kind {run.kind!r}, not a teaching run.")
+        if run.status == "done":
+            raise Conflict(f"Run {run.id!r} is done. `preceptor teach` starts another that goes on from its library.")
+        kept: dict[str, Any] = run.settings
+        domain = Domain.model_validate(kept["domain"])
+        settings = Teaching.model_validate(kept["settings"]["teaching"])
+        start = _GUIDANCE.validate_python(kept["start"])
+        return cls(project, db, run, domain, settings, start, tuple(map(Path, kept["logs"])))
+
+    async def teach(self, team: Team, tell: Callable[[Event], None]) -> Taught:
+        """Do the run, or what is left of it: calls the ledger knows are not made again.
+
+        Raises:
+            Conflict: another process is at it.
+            Stopped: told to stop, or the budget is used up; resume it.
+            ProviderError, UserError: a model, a file or the database cannot be used; resume it when it can.
+        """
+        runs = Runs(self.db)
+        with runs.lock(self.run.id):
+            runs.finish(self.run.id, "running")
+            record = Record(self, self.project.library(self.db), runs, tell)
+            try:
+                taught = await self._teach(team, record)
+            except PreceptorError as fault:
+                runs.finish(self.run.id, "stopped" if isinstance(fault, Stopped) else "failed", {"reason": str(fault)})
+                raise
+            runs.finish(self.run.id, "done", _result(taught))
+            return taught
+
+    async def _teach(self, team: Team, record: "Record") -> Taught:
+        models = team.models
+        return await teach(
+            self.domain,
+            teacher=models["teacher"],
+            student=models["student"],
+            customer=models["customer"],
+            judge=models["judge"],
+            settings=self.settings,
+            start=self.start,
+            logs=self._conversations(record.hear),
+            embedder=self.project.embedder(self.db),
+            tell=record.hear,
+            keep=record.keep,
+        )
+
+    def _conversations(self, tell: Callable[[Event], None]) -> tuple[Conversation, ...]:
+        found: list[Conversation] = []
+        for path in self.logs:
+            log = read(path)
+            found += log
+            if log.skipped:
+                first = log.skipped[0]
+                tell(Note(f"{path.name}: {log.skipped_rows} rows could not be read; line {first.line}: {first.reason}"))
+        return tuple(found)
+
+
+@dataclass
+class Record:
+    """Writes down what happens. A resumed run happens again from its beginning; nothing is written down twice."""
+
+    teaching: TeachingRun
+    library: Library
+    runs: Runs
+    tell: Callable[[Event], None]
+    heard: int = 0
+    kept: int = 0
+    known: set[str] = field(default_factory=set)
+    """Ids of scenarios the library has from this run or its start."""
+    written: int = field(init=False)
+    """Events that were there when the run was taken up."""
+
+    def __post_init__(self) -> None:
+        self.written = len(self.runs.events(self.teaching.run.id))
+        self.known = {scenario.id for scenario in self.teaching.start.scenarios}
+
+    def hear(self, event: Event) -> None:
+        """Pass an event on; keep all but progress, of which there is too much to read again."""
+        self.tell(event)
+        if isinstance(event, Progress):
+            return
+        self.heard += 1
+        if self.heard > self.written:
+            self.runs.event(self.teaching.run.id, type(event).__name__, event)
+
+    def keep(self, taught: Taught) -> None:
+        """Store what is known so far in the library."""
+        self.kept += 1
+        now = {scenario.id for scenario in taught.scenarios}
+        strategies = (*taught.accepted, *(strategy for strategy, _ in taught.refused), *taught.dropped)
+        guidance = taught.guidance
+        use = Use(guidance.domain, guidance.placement, guidance.false_injections)
+        retired = sorted(self.known - now)
+        batch = Batch(taught.scenarios, strategies, taught.evidence, retired, use)
+        self.library.store(batch, self.teaching.run.id, str(self.kept))
+        self.known |= now
+
+
+def _result(taught: Taught) -> dict[str, Any]:
+    return {
+        "reason": taught.reason,
+        "library": taught.guidance.hash,
+        "scenarios": len(taught.scenarios),
+        "accepted": len(taught.accepted),
+        "refused": len(taught.refused),
+        "dropped": len(taught.dropped),
+    }
