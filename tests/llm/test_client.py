@@ -1,6 +1,7 @@
 """The OpenAI client, through the real SDK: faults sorted, gaps worked around, nothing secret let out."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime, formatdate
@@ -155,6 +156,24 @@ async def test_connections_that_fail(raised: Exception, reached: bool, words: st
     with pytest.raises(Unavailable, match=words) as fault:
         await model(handler).ask(HELLO)
     assert fault.value.reached is reached
+
+
+async def test_a_reply_that_trickles_in_is_given_up_in_time() -> None:
+    class Trickle(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await asyncio.sleep(0.001)
+                yield b" "
+
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, stream=Trickle())))
+    with pytest.raises(Unavailable, match="in time") as fault:
+        await OpenAIModel("small", "http://models.test/v1", "small-1", KEY, 0.05, http).ask(HELLO)
+    assert fault.value.reached
+
+
+async def test_text_that_is_no_unicode_is_rejected_unsent() -> None:
+    with pytest.raises(Rejected, match="JSON"):
+        await failing(answer()).ask(Request((Message("user", "\ud800"),)))
 
 
 @pytest.mark.parametrize("content", [b'{"choices": [{"mess', b"<html>", b""])
@@ -357,6 +376,18 @@ async def test_a_server_that_says_too_long_gets_less(status: int, words: str) ->
     assert "left out" in reply.notes[0]
     # What one request needed changes nothing for the next.
     assert (await asked.ask(talk(3))).notes == ()
+
+
+async def test_trimming_and_other_gaps_go_together() -> None:
+    def refuses(body: dict[str, Any]) -> httpx2.Response | None:
+        if body["messages"][0]["role"] == "system":
+            return refusal("System role not supported")
+        return refusal("maximum context length is 500 tokens") if len(body["messages"]) > 9 else None
+
+    server = Picky(refuses)
+    reply = await Retrying(model(server)).ask(talk(10))
+    assert len(reply.notes) == 2
+    assert roles(server.taken[0]) == [*["user", "assistant", "tool", "assistant"] * 2, "user"]
 
 
 async def test_a_single_message_that_is_too_long_is_rejected() -> None:

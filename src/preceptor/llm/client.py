@@ -5,6 +5,7 @@ One request, one HTTP call: retries, limits and budgets are wrappers (`llm.stack
 as `Adjusted`, so that the next attempt is counted and paced like any other.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ import openai
 import orjson
 from openai.types.chat import ChatCompletionChunk
 
-from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected
+from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected, Unavailable
 from preceptor.llm.capabilities import Capabilities, Fitted, is_too_long
 from preceptor.llm.faults import classify
 from preceptor.llm.messages import Reply, Request
@@ -24,6 +25,8 @@ from preceptor.llm.wire import parse_reply, render_request
 from preceptor.storage.canonical import content_hash
 
 _PATH = "/chat/completions"
+_CONNECT = 10.0
+"""Seconds: a server that is there takes a connection at once, however long it then thinks."""
 
 
 class OpenAIModel:
@@ -46,6 +49,7 @@ class OpenAIModel:
         self._name = name
         self._model = model
         self._secret = api_key
+        self._timeout = timeout
         self._context_length = context_length
         self._client = connect(base_url, api_key, timeout, http_client)
         self._capabilities = Capabilities()
@@ -71,13 +75,15 @@ class OpenAIModel:
             RateLimited, Unavailable, Rejected, BadReply
         """
         fitted = self._fit(request)
-        body = render_request(fitted.request, self._model, fitted.limit_field)
+        content = _content(render_request(fitted.request, self._model, fitted.limit_field))
         try:
-            response = await self._client.post(
-                _PATH, content=orjson.dumps(body), cast_to=httpx2.Response, options=OPTIONS
-            )
+            # The SDK's own time-out starts anew with each byte that trickles in.
+            async with asyncio.timeout(self._timeout):
+                response = await self._client.post(_PATH, content=content, cast_to=httpx2.Response, options=OPTIONS)
         except openai.APIError as fault:
             raise self._understood(fault, request, fitted) from None
+        except TimeoutError:
+            raise Unavailable(f"{self._name} did not answer in time ({self._timeout:g} s).") from None
         reply = parse_reply(_json(response, self._name))
         return replace(reply, notes=(*fitted.notes, *reply.notes))
 
@@ -108,7 +114,7 @@ class OpenAIModel:
             try:
                 stream = await self._client.post(
                     _PATH,
-                    body={**body, "stream": True},
+                    content=_content({**body, "stream": True}),
                     cast_to=ChatCompletionChunk,
                     options=OPTIONS,
                     stream=True,
@@ -132,13 +138,11 @@ class OpenAIModel:
             raise Garbled(f"The stream from {self._name} broke: {fault!r}.") from None
 
     def _fit(self, request: Request) -> Fitted:
-        count = self._left_out.get(content_hash(request), 0) if self._left_out else 0
-        if self._context_length is not None:
-            count = max(count, excess(request, self._context_length))
+        count = self._count(request)
         fitted = self._capabilities.fit(without_oldest(request, count) if count else request)
         if not count:
             return fitted
-        note = f"the oldest {count} exchanges were left out: the conversation does not fit the model's context"
+        note = f"the {count} oldest exchanges were left out: the conversation does not fit the model's context"
         return replace(fitted, notes=(*fitted.notes, note))
 
     def _understood(self, fault: openai.APIError, request: Request, sent: Fitted) -> ProviderError:
@@ -147,21 +151,24 @@ class OpenAIModel:
             return told
         # A server that calls a refusal an internal error is read like one that does not.
         refusal = told if isinstance(told, Rejected) else Rejected(str(told), fault.status_code)
-        if self._capabilities.learn(refusal, sent) or (is_too_long(refusal) and self._shorten(request, sent)):
+        if self._capabilities.learn(refusal, sent) or (is_too_long(refusal) and self._shorten(request)):
             return Adjusted(str(refusal))
         return told
 
-    def _shorten(self, request: Request, sent: Fitted) -> bool:
+    def _count(self, request: Request) -> int:
+        """How many exchanges to leave out."""
+        told = self._left_out.get(content_hash(request), 0) if self._left_out else 0
+        return told if self._context_length is None else max(told, excess(request, self._context_length))
+
+    def _shorten(self, request: Request) -> bool:
         """Leave out a quarter of what could still go; False: nothing could.
 
         Kept by request and not by model, so that what a request is sent as does not depend on which came before.
         """
-        rest = exchanges(sent.request)
-        if not rest:
-            return False
-        left_out = exchanges(request) - rest
-        self._left_out[content_hash(request)] = left_out + -(-rest // 4)
-        return True
+        count = self._count(request)
+        rest = exchanges(request) - count
+        self._left_out[content_hash(request)] = count + -(-rest // 4)
+        return rest > 0
 
 
 OPTIONS: Any = {
@@ -173,16 +180,26 @@ OPTIONS: Any = {
 def connect(
     base_url: str, api_key: str, timeout: float, http_client: httpx2.AsyncClient | None = None
 ) -> openai.AsyncOpenAI:
-    """An SDK client that does not retry and takes nothing from the environment. Keyless servers get a stand-in key."""
+    """An SDK client that does not retry and takes nothing from the environment. Keyless servers get a stand-in key.
+
+    `timeout` is in seconds.
+    """
     return openai.AsyncOpenAI(
         base_url=base_url,
         api_key=api_key or "none",
         admin_api_key="",
         webhook_secret="",
-        timeout=timeout,
+        timeout=httpx2.Timeout(timeout, connect=min(timeout, _CONNECT)),
         max_retries=0,
         http_client=http_client,
     )
+
+
+def _content(body: object) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as fault:
+        raise Rejected(f"The request cannot be sent as JSON: {fault}.") from None
 
 
 def _json(response: httpx2.Response, who: str) -> object:
