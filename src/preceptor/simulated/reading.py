@@ -20,6 +20,7 @@ from preceptor.simulated.words import (
     declines,
     inherits,
     instructs,
+    may_instruct,
     negative,
     sentences,
     stems,
@@ -28,16 +29,16 @@ from preceptor.simulated.world import Digits, World
 
 SURE = 0.8
 """Cosine from which a sentence *is* a wording, typos and values apart: it is not taken apart any further."""
-LIKE = 0.3
+NEAR = 0.6
+"""Cosine from which a text takes a wording's polarity along."""
+CLEAR = 0.4
+"""Score from which a sentence that is not plainly an instruction is taken for one."""
+LIKE = 0.27
 """Score from which a text is taken to express its nearest label."""
 MARGIN = 0.02
 """What the nearest must be ahead of the next by: closer than this, the reader does not choose."""
 SENTENCE, CLAUSE = 2, 3
 """Content words a sentence, or a part of one, must have to be read by likeness: fewer say too little."""
-NO_VERBS = frozenset(
-    ["the", "a", "an", "this", "that", "these", "it", "they", "we", "you", "your", "our", "nobody", "no"]
-)
-"""Words that open wordings of instructions without being imperatives."""
 GREETINGS = (
     "Hello, how can I help you today?",
     "Hi there, thank you for contacting us.",
@@ -82,8 +83,6 @@ class Reader:
         self._topics = Index(Entry(id_, text) for id_, text in world.topics.items())
         self._personas = Index(Entry(id_, text) for id_, text in world.persona_descriptions.items())
         self._cues = {move.id: tuple(stems(" ".join(cue)) for cue in move.cues) for move in world.moves}
-        orders = (text for move in world.moves for text in (*move.told, *move.forbidden))
-        self._verbs = frozenset(text.lower().split()[0] for text in orders) - NO_VERBS
         moods = {tuple(mood.lower().split()) for persona in world.personas.values() for mood in persona.moods}
         self._moods = sorted(filter(None, moods), key=lambda mood: (-len(mood), mood))
         self.moves = lru_cache(maxsize=_CACHE)(self._moves)
@@ -124,20 +123,25 @@ class Reader:
         for sentence in sentences(text):
             asks, forbids = self.order(sentence)
             told, forbidden = told | asks, forbidden | forbids
-            count += bool(asks or forbids or instructs(sentence, self._verbs))
+            count += bool(asks or forbids or instructs(sentence))
         return Instructions(told, forbidden, count)
 
     def _order(self, sentence: str) -> tuple[frozenset[str], frozenset[str]]:
         """The moves a sentence asks for, and those it forbids."""
         match = self._choose(self._orders, sentence, SENTENCE)
         asked: dict[str, bool] = {}
-        if (match is None or match.cosine < SURE) and not instructs(sentence, self._verbs):
-            return frozenset(), frozenset()
-        if match and match.label != SMALL_TALK:
-            asked[match.label] = _asks(match, negative(sentence))
-        if match is None or match.cosine < SURE:
-            asked |= self._parts(sentence)
+        sure = match is not None and match.cosine >= SURE
+        if sure or self._instructive(sentence, match):
+            asked = ({} if sure else self._parts(sentence)) | self._ordered(match, negative(sentence))
         return frozenset(m for m, asks in asked.items() if asks), frozenset(m for m, asks in asked.items() if not asks)
+
+    def _instructive(self, sentence: str, match: Match | None) -> bool:
+        """Facts of a policy are no orders; an imperative with a verb unknown here has to resemble one clearly."""
+        return instructs(sentence) or (match is not None and match.score >= CLEAR and may_instruct(sentence))
+
+    def _ordered(self, match: Match | None, denied: bool) -> dict[str, bool]:
+        """The matched move, with whether it is asked for (or forbidden)."""
+        return {} if match is None or match.label == SMALL_TALK else {match.label: _asks(match, denied)}
 
     def _parts(self, sentence: str) -> dict[str, bool]:
         asked: dict[str, bool] = {}
@@ -145,9 +149,8 @@ class Reader:
         for clause in clauses(sentence):
             denied = negative(clause) != (before and inherits(clause))
             before = denied
-            match = self._choose(self._orders, clause, SENTENCE)
-            if match and match.label != SMALL_TALK and not conditional(clause):
-                asked[match.label] = _asks(match, denied)
+            if not conditional(clause):
+                asked |= self._ordered(self._choose(self._orders, clause, SENTENCE), denied)
         return asked
 
     def _situation(self, text: str) -> str | None:
@@ -213,7 +216,10 @@ class Reader:
 
 
 def _asks(match: Match, denied: bool) -> bool:
-    """Whether a text like this wording asks for the move: the wording does, or the text turns it round."""
+    """Whether a text asks for the move: it does when it denies nothing, or when it is close to a wording that asks in
+    spite of its negation (*do not leave it unsaid*) or forbids without one (*keep it to yourself*)."""
+    if match.cosine < NEAR:
+        return not denied
     return (match.entry.kind == "told") == (denied == negative(match.entry.text))
 
 

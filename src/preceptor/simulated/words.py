@@ -29,7 +29,7 @@ _EMPTY = frozenset(
 """Words that carry no content by themselves. Not among them, because they do in this trade: contact *again*, check
 *before*, *who* is calling, *not* working."""
 
-_NOT = frozenset(["not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "cannot", "without"])
+_NOT = frozenset(["not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "cannot"])
 _SHUN = frozenset(
     ["avoid", "refrain", "stop", "skip", "omit", "forget", "neglect", "fail", "resist", "steer", "withhold", "miss"]
 )
@@ -42,26 +42,38 @@ _FIXED = {"can't": "can not", "cannot": "can not", "won't": "will not", "shan't"
 
 _IMPERATIVE = frozenset(
     """
-    accept accuse acknowledge add address admit admonish advise after aim allow always answer apologise apologize
-    argue arrange ask assign assume assure attach avoid be before begin blame bring brush call calm cancel change
-    charge check choose cite claim clarify clear close collect commit compare complete concede confirm consider
-    consult contact count cover credit criticise criticize cut debate declare decline delay deliver demand
-    demonstrate deny describe direct discuss dismiss dispute divide do double double-check downplay draw drop
-    empathise empathize encourage end enquire ensure escalate establish estimate examine explain express extend
-    file fill find finish first fix fob focus follow force forward gather get give go grant greet guarantee guide
-    hand have help hide hold honor honour hurry identify if ignore imply include inform inquire insist interrupt
-    introduce invent investigate invite issue itemise itemize judge keep label lay lead learn leave lecture let
-    lie limit link list listen log look lower make mark match measure mention merge mislead mock monitor move name
-    never note notify obtain offer once open order organise organize outline own pass patronise pause permit phone
-    pick place play point postpone praise prefer prepare present pretend prevent prioritise prioritize proceed
-    process promise propose prove provide push put quarrel question quote raise rate read reassure rebook recap
-    recite recommend record refer refrain refuse reject relay remain remember remind remove repeat replace reply
-    report request require reroute reschedule reserve resolve respect respond restate retain return reveal review
-    route run rush say schedule scold search seat secure see send separate set settle shame share shift show shrug
-    sign skip slow soften solve sound spare speak specify speculate spell split start state stay stick stop
-    suggest sum summarise summarize supply support suspect sympathise sympathize take talk tell test thank
-    threaten trace track transfer translate treat trust try turn understand unless update upgrade upsell urge use
-    validate verify volunteer wait waive walk warn watch wave when whenever withdraw work write
+    accept accuse acknowledge add address admit admonish advertise advise after aim alert allow always answer
+    apologise apologize appeal argue arrange ask assign assume assure attach avoid be bear before begin bet blame
+    block board book break bridge brief bring browse brush build buy calculate call calm cancel carry cast catch
+    change charge chase chat check choose cite claim clarify clear close collect come comfort commend commit
+    compare compile complete concede condole confirm congratulate connect consider consult contact contest
+    contrast convey count cover credit criticise criticize cross customise cut deal debate decide declare decline
+    deduct deflect delay delete deliver demand demonstrate deny describe detail determine diagnose direct disclose
+    discourage discuss dismiss dispute divide do dodge double double-check doubt downplay draw drive drop earn
+    educate email empathise empathize emphasise emphasize enable encourage end enquire enrol enroll ensure enter
+    equip escalate establish estimate evade examine exclude explain explore express extend fetch fight file fill
+    finalise finalize find finish first fix flag flatter fly fob focus follow force forward free fulfil gather
+    gauge get give go grant greet guarantee guide haggle halt hand hang have hear help hide hint hold honor honour
+    hunt hurry identify if ignore imply impose improve include increase inform inquire insist inspect install
+    instruct insult interrupt interview introduce invent investigate invite issue itemise itemize join judge jump
+    keep know label laugh lay lead learn leave lecture lend let lie lighten limit link list listen lock log look
+    lower maintain make manage mark match measure memorise memorize mention merge mirror mislead mock monitor move
+    name never note notify obey observe obtain offer once open order organise organize outline override own pack
+    park pass patch patronise pause pay permit persuade phone phrase pick pitch place play point postpone praise
+    prefer prepare present press pretend prevent print prioritise prioritize proceed process promise prompt
+    propose protect protest prove provide push put quarrel question quit quote raise rate read reason reassure
+    rebook rebuff recall recap recheck recite reckon recognise recognize recommend reconnect reconsider record
+    recover redirect reduce refer refrain refund refuse regard register rehearse reject relay release relieve rely
+    remain remark remember remind remove repeat rephrase replace reply report reprimand request require reroute
+    reschedule rescue reserve resolve respect respond restart restate retain retry return reveal review reward
+    route rule run rush satisfy save say scan schedule scold screen search seat secure see seek sell send separate
+    serve set settle shame share shift shorten shout show shrug shut sign simplify sit skim skip slow soften solve
+    sort sound spare speak specify speculate spell split stall stand start state stay stick stop stress strip
+    submit substitute suggest sum summarise summarize supply support surprise suspect swap swear switch sympathise
+    sympathize take talk teach tease tell test thank think threaten throw tie touch trace track trade train
+    transfer translate treat trigger trim trust try turn type understand undo unless unlock update upgrade upsell
+    urge use validate vary verify view visit void volunteer vouch vow wait waive walk warn watch wave when
+    whenever wish withdraw work wrap write yield
     """.split()  # noqa: SIM905 - a hundred quoted words read worse
 )
 _MODAL = re.compile(
@@ -77,6 +89,14 @@ _CONDITION = re.compile(
 
 _BEFORE_VERB = frozenset(["please", "kindly", "then", "and", "but", "or", "so", "also", "always", "first", "next"])
 _ASIDE = re.compile(rf"{_CONDITION.pattern}|(?:for|with|in|on|at|to|by|during)\b")
+_REPORTED = re.compile(r"\b(?:that|what|why|how|whether|who|which|because)\b|(?<=\w )\b(?:instead of|rather than)\b")
+_SEES_TO_IT = re.compile(r"\b(?:make sure|be sure|ensure|see to it|take care|remember|careful|important|note)\b")
+_SUBJECTS = frozenset(
+    """
+    the a an this that these those it they we you i he she there our your my their who what which nobody no some
+    """.split()  # noqa: SIM905 - as above
+)
+_PLURAL = re.compile(r"[^s]s$")
 _ISE = re.compile(r"is(e[ds]?|ing|ations?)$")
 _stemmer = snowballstemmer.stemmer("english")
 
@@ -124,16 +144,24 @@ def stems(text: str) -> frozenset[str]:
 
 
 def negative(text: str) -> bool:
-    """Whether the text, taken as a whole, forbids or denies: an odd number of negations.
+    """Whether an instruction forbids: an odd number of negations in what it asks, leaving out what it says *that*.
 
-    *Do not forget to* counts two, and so does *do not … until …*: both ask for what follows.
+    *Do not forget to* counts two, and so does *do not … until …*: both ask for what follows. *Say that it will not
+    help* counts none.
     """
-    plainly = plain(text)
+    plainly = _asked(plain(text))
     count = len(_PHRASES.findall(plainly))
     for word in _WORD.findall(plainly):
         if word in _NOT or word in _SHUN or (count and word in _UNTIL):
             count += 1
     return count % 2 == 1
+
+
+def _asked(text: str) -> str:
+    """An instruction up to the clause it only reports: *mention* | *that nobody answered*, or to a contrast:
+    *give a date* | *instead of saying soon*. What stands after *make sure* is asked for."""
+    reported = _REPORTED.search(text)
+    return text[: reported.start()] if reported and not _SEES_TO_IT.search(text[: reported.start()]) else text
 
 
 def declines(text: str) -> bool:
@@ -151,16 +179,21 @@ def conditional(clause: str) -> bool:
     return bool(_CONDITION.match(plain(clause)))
 
 
-def instructs(sentence: str, verbs: frozenset[str] = frozenset()) -> bool:
-    """Whether a sentence reads as an instruction: an imperative (after *if…*, *for…* too), or a must, never.
-
-    `verbs` are further words that open imperatives.
-    """
+def instructs(sentence: str) -> bool:
+    """Whether a sentence reads as an instruction: an imperative (after *if…*, *for…* too), or a must, never."""
     if len(_WORD.findall(plain(sentence))) < 2:
         return False
+    return any(word in _IMPERATIVE for word in _openings(sentence)) or bool(_MODAL.search(plain(sentence)))
+
+
+def may_instruct(sentence: str) -> bool:
+    """Whether a sentence could be an imperative with a verb unknown here: it does not open with a subject."""
+    return any(word and word not in _SUBJECTS and not _PLURAL.search(word) for word in _openings(sentence))
+
+
+def _openings(sentence: str) -> tuple[str, ...]:
     parts = clauses(sentence)
-    openings = map(_opening, parts if _ASIDE.match(plain(parts[0])) else parts[:1])
-    return any(word in _IMPERATIVE or word in verbs for word in openings) or bool(_MODAL.search(plain(sentence)))
+    return tuple(map(_opening, parts if _ASIDE.match(plain(parts[0])) else parts[:1]))
 
 
 def _opening(clause: str) -> str:
