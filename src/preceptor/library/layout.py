@@ -44,7 +44,7 @@ def _nested(head: str, lines: list[str], empty: str) -> Iterator[str]:
 
 
 def _item(item: Any, indent: str) -> Iterator[str]:
-    if not isinstance(item, Mapping):
+    if not isinstance(item, Mapping) or not item:
         yield from _entry(f"{indent}-", item, indent + "  ")
         return
     first, *rest = _mapping(item, indent + "  ")
@@ -80,9 +80,10 @@ def _foldable(text: str) -> bool:
 
 
 def _folded(text: str, width: int) -> Iterator[str]:
+    """Lines that end where a sentence or the room does, so that a changed word moves the rest of its sentence only."""
     line = ""
     for word in text.split(" "):
-        if line and len(line) + 1 + len(word) > width:
+        if line and (line[-1] in ".!?;" or len(line) + 1 + len(word) > width):
             yield line
             line = word
         else:
