@@ -2,11 +2,14 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from preceptor.cli.options import ProjectOption, SetOption
+
+if TYPE_CHECKING:
+    from preceptor.storage.runs import Event, Run, Runs
 
 app = typer.Typer(help="Teaching and evaluation runs: a list of them, or one in full.", invoke_without_command=True)
 
@@ -23,7 +26,7 @@ def listing(context: typer.Context, project: ProjectOption = Path(), overrides: 
     loaded = Project.load(project, overrides or ())
     with loaded.database() as db:
         found = Runs(db).list()
-    rows = [(run.id, run.kind, run.status, _took(run.created, run.finished), run.seed) for run in found]
+        rows = [(run.id, run.kind, _status(Runs(db), run), _took(run.created, run.finished), run.seed) for run in found]
     tables.show(("run", "kind", "status", "took", "seed"), rows)
     if not found:
         typer.echo("No runs yet. Next: preceptor teach")
@@ -59,9 +62,22 @@ def show(
         for role, total in totals.items()
     ]
     tables.show(("role", "answers", "calls", "tokens", loaded.settings.project.currency), used)
-    tables.show(("", "at", "event", ""), [(event.n, event.at, event.kind, _short(event.body)) for event in events])
+    tables.show(("at", "what happened"), [(event.at[:19], _words(event)) for event in events])
     if found.status in ("stopped", "failed", "running") and found.kind == "teach":
         typer.echo(f"To go on with it: preceptor teach --resume {found.id}")
+
+
+def _status(runs: "Runs", run: "Run") -> str:
+    """A run that is running according to its record, and that nobody holds, was killed."""
+    from preceptor.errors import Conflict
+
+    if run.status != "running":
+        return run.status
+    try:
+        with runs.lock(run.id):
+            return "broken off"
+    except Conflict:
+        return "running"
 
 
 def _took(created: str, finished: str | None) -> str:
@@ -72,8 +88,12 @@ def _took(created: str, finished: str | None) -> str:
     return duration((datetime.fromisoformat(finished) - datetime.fromisoformat(created)).total_seconds())
 
 
-def _short(body: object) -> str:
-    from preceptor.storage.canonical import canonical
+def _words(event: "Event") -> str:
+    from preceptor.cli.display import sentence
+    from preceptor.errors import Conflict
+    from preceptor.settings.teaching import recorded
 
-    text = canonical(body).decode()
-    return text if len(text) <= 100 else f"{text[:99]}…"
+    try:
+        return sentence(recorded(event.kind, event.body))
+    except Conflict:
+        return event.kind

@@ -5,10 +5,11 @@ budget come from the settings as they are now, so that a mistake in them can be 
 that has come to its end be raised.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pydantic
 
@@ -29,6 +30,9 @@ from preceptor.teaching.teach import Taught, teach
 
 KIND = "teach"
 _GUIDANCE = pydantic.TypeAdapter(Guidance)
+_EVENTS: dict[str, pydantic.TypeAdapter[Event]] = {
+    kind.__name__: pydantic.TypeAdapter(kind) for kind in get_args(Event)
+}
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,10 @@ class TeachingRun:
             try:
                 taught = await self._teach(team, record)
             except PreceptorError as fault:
+                await record.written_down()
                 runs.finish(self.run.id, "stopped" if isinstance(fault, Stopped) else "failed", {"reason": str(fault)})
                 raise
+            await record.written_down()
             runs.finish(self.run.id, "done", _result(taught))
             return taught
 
@@ -141,11 +147,12 @@ class Record:
     kept: int = 0
     known: set[str] = field(default_factory=set)
     """Ids of scenarios the library has from this run or its start."""
-    written: int = field(init=False)
+    before: int = field(init=False)
     """Events that were there when the run was taken up."""
+    notes: list[asyncio.Future[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.written = len(self.runs.events(self.teaching.run.id))
+        self.before = len(self.runs.events(self.teaching.run.id))
         self.known = {scenario.id for scenario in self.teaching.start.scenarios}
 
     def hear(self, event: Event) -> None:
@@ -154,8 +161,13 @@ class Record:
         if isinstance(event, Progress):
             return
         self.heard += 1
-        if self.heard > self.written:
-            self.runs.event(self.teaching.run.id, type(event).__name__, event)
+        if self.heard > self.before:
+            note = self.runs.note(self.teaching.run.id, type(event).__name__, event)
+            self.notes.append(asyncio.ensure_future(note))
+
+    async def written_down(self) -> None:
+        """Return when every event is on disk. A kill before that loses none: a resumed run tells them again."""
+        await asyncio.gather(*self.notes)
 
     def keep(self, taught: Taught) -> None:
         """Store what is known so far in the library."""
@@ -179,3 +191,15 @@ def _result(taught: Taught) -> dict[str, Any]:
         "refused": len(taught.refused),
         "dropped": len(taught.dropped),
     }
+
+
+def recorded(kind: str, body: Any) -> Event:
+    """An event as it was told, from its record.
+
+    Raises:
+        Conflict: another version of preceptor wrote it.
+    """
+    try:
+        return _EVENTS[kind].validate_python(body)
+    except (KeyError, pydantic.ValidationError):
+        raise Conflict(f"An event of kind {kind!r} was recorded by another version of preceptor.") from None
