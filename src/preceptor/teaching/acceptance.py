@@ -1,18 +1,20 @@
 """Step 3, acceptance: a strategy is kept only if it measurably helps this student where it was not written from.
 
-On held-back contexts of the scenario the student replies with and without, a blind judge compares both ways round, and
-an exact one-sided sign test on wins against losses decides. First the whole set is tried, then each candidate *on top
-of* those accepted before it, so that a duplicate, which adds nothing, is refused like anything useless.
+On held-back contexts of the scenario the student replies in two ways, a blind judge compares both ways round, and an
+exact one-sided sign test on wins against losses decides. First the whole set is tried against nothing new. If it helps,
+each strategy is left out in turn: one that is not missed goes, so a duplicate goes like anything useless. Leaving out
+shows more than adding one alone: with the rest in place, the student's other doings vary less. If the set does not
+help, perhaps because one of it harms, each is tried alone.
 
-The error rate is kept per scenario: half of `alpha` for the set, half for single candidates of a set that failed,
-shared among them; once a set has passed, its members are tested at `alpha` each. So a scenario in which nothing helps
-accepts anything with a chance of at most `alpha`. Looks share a test's level in proportion to the pairs they add.
+The error rate is kept per scenario: half of `alpha` for the set, half for the single strategies of a set that failed,
+shared among them; in a set that has passed, each is tested at `alpha`. So a scenario in which nothing helps accepts
+anything with a chance of at most `alpha`. Looks share a test's level in proportion to the pairs they add.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, assert_never
 
 from scipy import stats
 
@@ -55,13 +57,38 @@ async def accept(
         last_chance: no more contexts will come, so decide on what is there.
     """
     tests = _Tests(crew, contexts, last_chance)
-    alpha = crew.settings.alpha
-    level = alpha
-    if len(candidates) > 1:
-        together, _ = await tests.run(base, (*base, *candidates), alpha / 2)
-        if together == "waiting":
+    if len(candidates) < 2:
+        return await _alone(tests, base, candidates, crew.settings.alpha)
+    together, _ = await tests.run(base, (*base, *candidates), crew.settings.alpha / 2)
+    match together:
+        case "waiting":
             return [_trial(candidate, "waiting", []) for candidate in candidates]
-        level = alpha if together == "accepted" else alpha / 2 / len(candidates)
+        case "accepted":
+            return await _left_out(tests, base, candidates, crew.settings.alpha)
+        case "refused":
+            return await _alone(tests, base, candidates, crew.settings.alpha / 2 / len(candidates))
+    assert_never(together)
+
+
+async def _left_out(
+    tests: "_Tests", base: tuple[Strategy, ...], candidates: Sequence[Strategy], level: float
+) -> list[Trial]:
+    """Leave each out of the set, the least important first; what is not missed stays out."""
+    kept = list(candidates)
+    trials: dict[str, Trial] = {}
+    for candidate in reversed(candidates):
+        rest = [other for other in kept if other.id != candidate.id]
+        verdict, pairs = await tests.run((*base, *rest), (*base, *kept), level)
+        trials[candidate.id] = _trial(candidate, verdict, pairs)
+        if verdict != "accepted":
+            kept = rest
+    return [trials[candidate.id] for candidate in candidates]
+
+
+async def _alone(
+    tests: "_Tests", base: tuple[Strategy, ...], candidates: Sequence[Strategy], level: float
+) -> list[Trial]:
+    """Try each on top of those accepted before it."""
     trials = []
     for candidate in candidates:
         verdict, pairs = await tests.run(base, (*base, candidate), level)

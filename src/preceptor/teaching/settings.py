@@ -33,9 +33,9 @@ class Teaching(pydantic.BaseModel):
     """Strategies of one scenario, at most."""
     slot_limit: Count = 8
     """Strategies in the student's prompt at a time, at most."""
-    looks: tuple[Count, ...] = (16, 32, 64)
+    looks: tuple[Count, ...] = (16, 40, 80)
     """Pairs of replies (with and without) after which a strategy's test may stop, one after the other."""
-    repeats: Count = 3
+    repeats: Count = 4
     """Pairs drawn from one held-back context, at most."""
     min_contexts: Count = 8
     """Held-back contexts a scenario needs before its strategies are tested."""
