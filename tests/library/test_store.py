@@ -200,7 +200,7 @@ def test_an_edit_is_undecided_stale_and_safe_from_runs(library: Library) -> None
     library.put_strategy(replace(GREET, value=0.7), "run-2")
     assert library.strategy(GREET.id) == edited
     library.put_strategy(replace(edited, value=0.4, flags=()), "run-2")
-    assert library.strategy(GREET.id).flags == ()
+    assert library.strategy(GREET.id).flags == ("link",)
     assert edited.text in texts(library.guidance("accepted"))
     library.put_strategy(GREET, "run-3")
     assert library.strategy(GREET.id).text == edited.text
@@ -216,9 +216,20 @@ def test_the_rule_approves_only_what_is_accepted_undecided_and_unflagged(library
     library.decide(EXPLAIN.id, "rejected", "ann")
     library.put_strategy(replace(strategy("New."), measured="proposed"), "run-2")
     library.put_strategy(replace(strategy("Worse."), measured="refused"), "run-2")
+    library.put_strategy(strategy("Promise a full refund."), "run-2")
+    library.put_strategy(strategy("Call the customer back within a day."), "run-2")
+    library.put_strategy(strategy("Never call the customer back within a day."), "run-2")
     assert [s.id for s in library.approve_accepted("owner", "library.approve_by_rule")] == [GREET.id]
     assert library.trail()[-1].note == "by rule: library.approve_by_rule"
     assert library.approve_accepted("owner", "library.approve_by_rule") == ()
+
+
+def test_what_a_run_puts_in_is_linted(library: Library) -> None:
+    careless = replace(strategy("Promise a full refund."), flags=("uncorroborated",))
+    library.put_strategy(careless, "run-2")
+    library.put_strategy(careless, "run-2")
+    assert library.strategy(careless.id).flags == ("uncorroborated", "promise of money")
+    assert library.strategy(careless.id).version == 1
 
 
 def release(library: Library, *approved: Strategy) -> str:

@@ -292,6 +292,22 @@ def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(tmp_path: Path) -> Non
         assert db.check() == ()
 
 
+async def test_on_a_full_disk_nobody_is_told_that_it_is_kept(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "p.db") as db:
+        runs_ = Runs(db)
+        run = runs_.create("t", {}, 0)
+        await db.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 60").scalar())
+        sizes = [10, 10, 1_000_000, 10]
+        jobs = (runs_.note(run.id, "n", "x" * size) for size in sizes)
+        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+        assert isinstance(outcomes[2], UserError)
+        assert "No space left" in str(outcomes[2])
+        kept = [outcome for outcome in outcomes if isinstance(outcome, int)]
+        assert [event.n for event in runs_.events(run.id)] == kept
+        assert await runs_.note(run.id, "n", "small") == len(kept) + 1
+        assert db.check() == ()
+
+
 READER = """
 import sys
 from preceptor.errors import UserError

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.errors import UserError
 from preceptor.library import tables
+from preceptor.library.lint import lint_text
 from preceptor.library.model import Evidence, Placement, Scenario, Strategy
 from preceptor.storage.canonical import canonical, content_hash
 
@@ -178,11 +179,11 @@ class Shelf:
         self.supersede(tables.scenarios, fresh)
 
     def put_strategies(self, strategies: Sequence[Strategy], author: str) -> None:
-        """Keep strategies as a run has them; their decisions are not the run's to make, and are ignored."""
+        """Keep strategies as a run has them, linted; their decisions are not the run's to make, and are ignored."""
         rows = self.strategy_rows(strategy.id for strategy in strategies)
         fresh = []
         for strategy in _last_of_each(strategies):
-            row, values = rows.get(strategy.id), strategy_values(strategy)
+            row, values = rows.get(strategy.id), strategy_values(linted(strategy))
             if row is None:
                 values |= {"decision": "pending", "edited": False}
             elif _stays(row, values):
@@ -303,6 +304,12 @@ def version_of(row: Any) -> Version:
 def scenario_values(scenario: Scenario) -> dict[str, Any]:
     examples = canonical([context.key for context in scenario.examples]).decode()
     return {"description": scenario.description, "examples": examples, "tags": canonical(scenario.tags).decode()}
+
+
+def linted(strategy: Strategy) -> Strategy:
+    """With what lint finds in its text added to its flags."""
+    found = (flag for flag in lint_text(strategy.text) if flag not in strategy.flags)
+    return replace(strategy, flags=(*strategy.flags, *found))
 
 
 def strategy_values(strategy: Strategy) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from preceptor.errors import Conflict, NotFound, UserError
 from preceptor.library import releases, tables
-from preceptor.library.lint import lint_text
+from preceptor.library.lint import lint, lint_text
 from preceptor.library.model import Decision, Evidence, Guidance, Level, Measured, Release, Scenario, Strategy
 from preceptor.library.rows import STALE, Entry, Shelf, Use, Version, scenario_of, strategy_of, version_of
 from preceptor.library.snapshot import Changes, Snapshot, merge, take
@@ -186,12 +186,13 @@ class Library:
             return replace(strategy_of(row), decision=decision)
 
     def approve_accepted(self, author: str, rule: str) -> tuple[Strategy, ...]:
-        """Approve, by a rule the owner has set, what was accepted, is undecided and has no flag.
+        """Approve, by a rule the owner has set, what was accepted, is undecided and gives lint nothing to say.
 
-        `rule` says which, for the trail. Call this only where settings say so.
+        Doubles and contradictions wait for a person too. `rule` says which rule, for the trail. Call this only where
+        settings say so.
         """
         with self._writing() as shelf:
-            rows = [row for row in shelf.strategy_rows().values() if _by_rule(row)]
+            rows = _clean(shelf)
             for row in rows:
                 _decide(shelf, row, "approved", author, f"by rule: {rule}")
             return tuple(replace(strategy_of(row), decision="approved") for row in rows)
@@ -314,5 +315,9 @@ def _decide(shelf: Shelf, row: Any, decision: Decision, author: str, note: str) 
         shelf.log(author, "decide", f"{row.id}@{row.version}", row.decision, decision, note)
 
 
-def _by_rule(row: Any) -> bool:
-    return bool(row.measured == "accepted" and row.decision == "pending" and not orjson.loads(row.flags))
+def _clean(shelf: Shelf) -> list[Any]:
+    """Accepted, undecided, without a flag of their own, and at odds with nothing that stands."""
+    rows = list(shelf.strategy_rows().values())
+    flags = lint(strategy_of(row) for row in rows if row.measured == "accepted" and row.decision != "rejected")
+    undecided = (row for row in rows if row.measured == "accepted" and row.decision == "pending")
+    return [row for row in undecided if not orjson.loads(row.flags) and not flags[row.id]]

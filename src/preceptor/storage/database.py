@@ -20,9 +20,9 @@ from typing import Any, Literal, Self, TypeVar, cast
 
 import anyio.to_thread
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-from preceptor.errors import Defect, NotFound, PreceptorError, UserError
+from preceptor.errors import Defect, NotFound, UserError
 from preceptor.storage import migrations, sqlite
 from preceptor.storage.locks import Locks
 from preceptor.storage.writer import Writer
@@ -206,8 +206,9 @@ def _check_place(name: str, create: bool) -> None:
         raise UserError(f"The folder {str(path.parent)!r} cannot be made: {fault.strerror}.") from None
 
 
-def _unreachable(fault: DBAPIError, name: str) -> PreceptorError | None:
-    if isinstance(fault, sa.exc.OperationalError) and fault.connection_invalidated is not None:
+def _unreachable(fault: DBAPIError, name: str) -> UserError | None:
+    """For servers: away, full, or refusing us; their own words say it best."""
+    if isinstance(fault, OperationalError) and not isinstance(fault.orig, sqlite3.Error):
         reason = str(fault.orig).strip().splitlines()
         return UserError(f"The database {name!r} could not be used: {reason[0] if reason else 'no reason given'}.")
     return None

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 Work = Callable[[sa.Connection], Any]
 
@@ -84,9 +85,15 @@ def _attempt(connection: sa.Connection, work: Work) -> Callable[["Future[Any]"],
         result = work(connection)
         savepoint.commit()
     except Exception as fault:
+        _undo(savepoint, fault)
         failure = fault
-        # When the database itself has given up the transaction this raises, and the whole batch fails: nothing of it is
-        # on disk, so nothing of it may be acknowledged.
-        savepoint.rollback()
         return lambda future: future.set_exception(failure)
     return lambda future: future.set_result(result)
+
+
+def _undo(savepoint: sa.NestedTransaction, fault: Exception) -> None:
+    """Undo one piece. A full disk can end the whole transaction instead; then nothing of it may be acknowledged."""
+    try:
+        savepoint.rollback()
+    except DBAPIError:
+        raise fault from None
