@@ -165,6 +165,31 @@ async def test_a_stop_before_anything_was_sent_leaves_no_row(db: Database, askin
     assert rows(db) == []
 
 
+async def test_a_stop_while_waiting_for_a_place_sends_nothing_and_charges_nothing(db: Database, asking: Asking) -> None:
+    stop, begun, ledger = Stop(), asyncio.Event(), Ledger(db, "r1")
+
+    async def answer(_: Request) -> Reply:
+        begun.set()
+        await asyncio.sleep(0.02)
+        return RICH
+
+    model = ScriptedModel("m", answer)
+    asked = stack(model, "student", ledger, Budget(), Limiter(2, 2), stop)
+    tasks = [asyncio.create_task(asked.ask(asking(f"call {number}"))) for number in range(10)]
+    await begun.wait()
+    stop.set()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    sent = len(model.requests)
+    assert 1 <= sent <= 2
+    assert [type(end) for end in ends].count(Stopped) == 10 - sent
+    assert ledger.charged.calls == ledger.totals["student"].calls == sent
+    assert Ledger(db, "r1").totals == ledger.totals
+    assert len(rows(db)) <= 3
+    resumed = stack(ScriptedModel("m", lambda _: RICH), "student", Ledger(db, "r1"), Budget(), Limiter(), Stop())
+    await asyncio.gather(*(resumed.ask(asking(f"call {number}")) for number in range(10)))
+    assert [row.resent for row in rows(db)] == [0] * 10
+
+
 async def test_after_a_stop_what_is_in_flight_finishes_and_what_is_known_is_told(db: Database, asking: Asking) -> None:
     stop, ledger = Stop(), Ledger(db, "r1")
 
@@ -259,8 +284,8 @@ def test_kill_and_resume_sends_only_what_was_in_flight(tmp_path: Path) -> None:
     assert len(sent) == len(ends) == 200
     assert {row.state for row in ends} == {"done"}
     assert all(1 <= sent[asked_text(row)] <= 1 + row.resent for row in ends)
-    # No more than eight were in flight at any of the three kills.
-    assert 1 <= sum(row.resent for row in ends) <= 3 * 8
+    # No more than eight were in flight at any of the three kills, and four about to be.
+    assert 1 <= sum(row.resent for row in ends) <= 3 * 12
 
 
 def kill_after(lines: int, command: list[str], log: Path) -> None:

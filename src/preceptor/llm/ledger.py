@@ -118,7 +118,7 @@ class Ledger:
                 self._entries[row.key] = entry
                 total = self._total(row.role)
                 total.charged += charged
-                total.calls += entry.state != "sent"
+                total.calls += entry.state != "sent" and charged.calls > 0
                 total.resent += entry.resent
 
     def _total(self, role: str) -> Total:
@@ -158,7 +158,7 @@ class Ledger:
         if entry is None or not entry.in_flight:
             return
         entry.in_flight = False
-        self._total(entry.role).calls += 1
+        self._total(entry.role).calls += entry.charged.calls > 0
         if isinstance(end, Reply):
             entry.state, entry.reply = "done", canonical(end).decode()
         else:

@@ -5,11 +5,16 @@ it grows by 5 % a round and shrinks to 80 % on a 429, at most once in 15 s, beca
 It grows only while at least 80 % of it was used, or it would drift away from anything tested. A failing server (5xx)
 ends the round without a cut: it says nothing about our rate. (The rule of inspect_ai; additive increase and
 multiplicative decrease as in TCP.)
+
+Before a call is sent, its row must be on disk, which takes as long as a commit does. So that no place stands empty
+meanwhile, half as many again are let in to prepare (`Admitted`) as may be in flight (`Limited`).
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from types import TracebackType
 
 from preceptor.errors import Garbled, RateLimited, Unavailable
@@ -21,6 +26,7 @@ _DEBOUNCE = 15.0
 _GROWTH = 1.05
 _CUT = 0.8
 _WELL_USED = 0.8
+_AHEAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,49 @@ class Traffic:
     """429s so far."""
 
 
+class Gate:
+    """Lets in as many as `room()` says at a time, first come, first served. Use ``async with gate:``."""
+
+    def __init__(self, room: Callable[[], int]) -> None:
+        self._room = room
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self.inside = 0
+
+    @property
+    def waiting(self) -> int:
+        return sum(not ticket.done() for ticket in self._queue)
+
+    async def __aenter__(self) -> None:
+        if self.inside >= self._room() or self._queue:
+            await self._queued()
+        else:
+            self.inside += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        self.inside -= 1
+        while self._queue and self.inside < self._room():
+            ticket = self._queue.popleft()
+            if not ticket.done():
+                ticket.set_result(None)
+                self.inside += 1
+
+    async def _queued(self) -> None:
+        ticket = asyncio.get_running_loop().create_future()
+        self._queue.append(ticket)
+        try:
+            await ticket
+        except asyncio.CancelledError:
+            if not ticket.cancelled():
+                # The place was given in the very moment of giving up: pass it on.
+                self.leave()
+            raise
+
+
 class Limiter:
-    """A gate for one endpoint; share it between the roles that share the endpoint. Use ``async with limiter:``."""
+    """A limit for one endpoint; share it between the roles that share the endpoint. Use ``async with limiter:``."""
 
     def __init__(
         self,
@@ -48,8 +95,9 @@ class Limiter:
         self._maximum = maximum
         self._spacing = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._clock = clock or SystemClock()
-        self._active = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._places = Gate(lambda: self._limit)
+        self.door = Gate(lambda: ceil(self._limit * _AHEAD))
+        """Where calls wait that nothing has been prepared for."""
         self._next_start = float("-inf")
         self._steady = False
         self._clean = 0
@@ -59,18 +107,15 @@ class Limiter:
 
     @property
     def traffic(self) -> Traffic:
-        waiting = sum(not ticket.done() for ticket in self._queue)
-        return Traffic(self._limit, self._active, waiting, self._limited)
+        return Traffic(self._limit, self._places.inside, self._places.waiting + self.door.waiting, self._limited)
 
     async def __aenter__(self) -> None:
-        if self._active >= self._limit or self._queue:
-            await self._queued()
-        else:
-            self._take()
+        await self._places.__aenter__()
+        self._peak = max(self._peak, self._places.inside)
         try:
             await self._pace()
         except BaseException:
-            self._leave()
+            self._places.leave()
             raise
 
     async def __aexit__(
@@ -82,35 +127,7 @@ class Limiter:
             self._cut()
         elif isinstance(fault, Unavailable | Garbled):
             self._new_round()
-        self._leave()
-
-    async def _queued(self) -> None:
-        ticket = asyncio.get_running_loop().create_future()
-        self._queue.append(ticket)
-        try:
-            await ticket
-        except asyncio.CancelledError:
-            if ticket.cancelled():
-                self._queue = deque(other for other in self._queue if other is not ticket)
-            else:
-                # The place was given in the very moment of giving up: pass it on.
-                self._leave()
-            raise
-
-    def _take(self) -> None:
-        self._active += 1
-        self._peak = max(self._peak, self._active)
-
-    def _leave(self) -> None:
-        self._active -= 1
-        self._admit()
-
-    def _admit(self) -> None:
-        while self._queue and self._active < self._limit:
-            ticket = self._queue.popleft()
-            if not ticket.done():
-                ticket.set_result(None)
-                self._take()
+        self._places.leave()
 
     async def _pace(self) -> None:
         if not self._spacing:
@@ -141,7 +158,23 @@ class Limiter:
 
     def _new_round(self) -> None:
         self._clean = 0
-        self._peak = self._active
+        self._peak = self._places.inside
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Lets calls in to prepare: half as many again as the limiter lets be in flight."""
+
+    model: Model
+    limiter: Limiter
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    async def ask(self, request: Request) -> Reply:
+        async with self.limiter.door:
+            return await self.model.ask(request)
 
 
 @dataclass(frozen=True)

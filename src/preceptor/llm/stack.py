@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from preceptor.llm.budget import Budget, Budgeted
 from preceptor.llm.clock import Clock
 from preceptor.llm.ledger import Ledger, Ledgered
-from preceptor.llm.limits import Limited, Limiter
+from preceptor.llm.limits import Admitted, Limited, Limiter
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.model import Model
 from preceptor.llm.prices import FREE, Price
@@ -46,16 +46,19 @@ def stack(
     """Outermost first, each where it is for a reason:
 
     - `Ledgered`: a call that is known costs nothing further down, not even a stop;
-    - `Retrying`: each attempt passes everything below, so each is limited, stoppable and paid for;
-    - `Limited`: a call that waits for its turn has reserved and written nothing yet, so a kill finds in flight only
-      what was sent; and one that backs off holds no place;
-    - `Stoppable`: of the calls that wait for their turn, none is sent after a stop;
-    - `Budgeted`: reserves, writes the row, sends, settles; nothing may come between.
+    - `Retrying`: each attempt passes everything below, so each is limited, stoppable and paid for; one that backs off
+      holds no place;
+    - `Admitted`: of the calls that wait for their turn, few have reserved and written anything yet, so a kill finds in
+      flight, and charged, little more than what was sent;
+    - `Stoppable`: none of those that wait here is begun after a stop;
+    - `Budgeted`: reserves, writes the row, sends, settles;
+    - `Limited`: a place at the endpoint is held for as long as the endpoint takes, and not while a row is written;
+    - `Stoppable`, once more: a call that was prepared but not sent when the stop came is not sent.
 
     A budget shared by several stacks holds over all of them; so does a limiter, for roles behind one endpoint.
     """
     account = ledger.account(role, model.name)
-    budgeted = Budgeted(model, budget, price, account)
-    limited = Limited(Stoppable(budgeted, stop), limiter)
-    retrying = Retrying(limited, stop, patience, clock)
+    limited = Limited(Stoppable(model, stop), limiter)
+    budgeted = Budgeted(limited, budget, price, account)
+    retrying = Retrying(Admitted(Stoppable(budgeted, stop), limiter), stop, patience, clock)
     return Stacked(Ledgered(retrying, account), retrying, limiter)
