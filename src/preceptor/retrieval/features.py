@@ -6,6 +6,7 @@ sparse products instead of a loop over every word of every context.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -64,18 +65,23 @@ class Features:
     def __len__(self) -> int:
         return len(self.dense)
 
+    @cached_property
+    def across(self) -> sp.csr_array:
+        """The words, transposed, by word: kept, because turning them costs more than one context's likeness."""
+        return self.lexical.T.tocsr()
+
     def rows(self, index: NDArray[np.intp]) -> "Features":
         return Features(self.dense[index], self.lexical[index])
 
 
 def likeness(left: Features, right: Features) -> Matrix:
     """len(left) × len(right): the weighted mean of cosines over windows, of vectors and of words; at most 1."""
-    words = left.lexical @ right.lexical.T
+    words = left.lexical @ right.across
     return np.asarray(left.dense @ right.dense.T + words.toarray(), np.float32)
 
 
 def read_contexts(
-    contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary | None = None
+    contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary | None = None, lexical: float = LEXICAL
 ) -> tuple[Features, Vocabulary]:
     """Features of contexts, in the words of a vocabulary (None: their own)."""
     said = [spoken(context) for context in contexts]
@@ -85,12 +91,12 @@ def read_contexts(
     counts = vocabulary.counts(list(reads.values()))
     vectors = np.array([read.vector for read in reads.values()], np.float32).reshape(len(reads), reader.embedder.dim)
     members = _members(said, order)
-    dense = [_share(share * (1 - LEXICAL)) * unit(member @ vectors) for member, share in members]
-    lexical = [_share(share * LEXICAL) * _weighted(member @ counts, vocabulary.idf) for member, share in members]
-    return Features(np.hstack(dense), sp.hstack(lexical, format="csr")), vocabulary
+    dense = [_root(share * (1 - lexical)) * unit(member @ vectors) for member, share in members]
+    words = [_root(share * lexical) * _weighted(member @ counts, vocabulary.idf) for member, share in members]
+    return Features(np.hstack(dense), sp.hstack(words, format="csr")), vocabulary
 
 
-def _share(share: float) -> np.float32:
+def _root(share: float) -> np.float32:
     """Both sides of a dot product carry the root."""
     return np.float32(share**0.5)
 

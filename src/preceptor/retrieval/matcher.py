@@ -10,7 +10,7 @@ from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
 from preceptor.retrieval.calibration import Calibration, calibrate, probabilities
 from preceptor.retrieval.embedding import Embedder
-from preceptor.retrieval.features import Vocabulary, read_contexts
+from preceptor.retrieval.features import LEXICAL, Matrix, Vocabulary, read_contexts
 from preceptor.retrieval.kernel import Index
 from preceptor.retrieval.scoring import Scorer, scorer
 from preceptor.retrieval.windows import Reader, spoken
@@ -57,6 +57,7 @@ class Matcher:
     _scorer: Scorer
     _reader: Reader
     _vocabulary: Vocabulary
+    _lexical: float
 
     @classmethod
     def fit(
@@ -67,11 +68,12 @@ class Matcher:
         seed: int = 0,
         background: Sequence[Sequence[Turn]] = (),
         descriptions: Mapping[str, str] | None = None,
+        lexical: float = LEXICAL,
     ) -> "Matcher":
         """Learn labels from examples.
 
         `background`: contexts known to belong to no label. `descriptions`: what each label is about, by label; a label
-        may have a description and no example.
+        may have a description and no example. `lexical`: share of words against vectors in likeness, 0 to 1.
 
         Raises:
             UserError: `false_injections` is not a share below 1.
@@ -85,11 +87,11 @@ class Matcher:
         contexts = [*(e.turns for e in examples), *background, *((Turn("customer", d),) for d in described.values())]
         which = np.array([*(place[e.label] for e in examples), *(-1 for _ in background), *map(place.get, described)])
         reader = Reader(embedder)
-        features, vocabulary = read_contexts(contexts, reader)
+        features, vocabulary = read_contexts(contexts, reader, lexical=lexical)
         fitted = scorer(features, which.astype(np.intp), len(labels), seed)
         left_out = fitted.left_out(conversations(contexts), np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections)
-        return cls(labels, embedder.id, calibration, fitted, reader, vocabulary)
+        return cls(labels, embedder.id, calibration, fitted, reader, vocabulary, lexical)
 
     def match(self, turns: Sequence[Turn]) -> Match:
         """The labels of a context, likeliest first, and whether it belongs to any.
@@ -97,15 +99,20 @@ class Matcher:
         Raises:
             ProviderError: from the embedder.
         """
-        threshold = self.calibration.threshold
-        if not self.labels:
-            return Match((), 0.0, threshold)
-        context, _ = read_contexts([turns], self._reader, self._vocabulary)
-        scores = self._scorer.score(context)
+        return self.match_all([turns])[0]
+
+    def match_all(self, contexts: Sequence[Sequence[Turn]]) -> list[Match]:
+        """The same for many contexts, in less time each."""
+        if not self.labels or not contexts:
+            return [Match((), 0.0, self.calibration.threshold) for _ in contexts]
+        features, _ = read_contexts(contexts, self._reader, self._vocabulary, self._lexical)
+        return [self._judge(scores) for scores in self._scorer.score(features)]
+
+    def _judge(self, scores: Matrix) -> Match:
         shares = probabilities(scores, self.calibration.temperature)
         order = np.argsort(-scores, kind="stable")
         ranked = tuple((self.labels[index], float(shares[index])) for index in order)
-        return Match(ranked, float(scores[order[0]]), threshold)
+        return Match(ranked, float(scores[order[0]]), self.calibration.threshold)
 
 
 def conversations(contexts: Sequence[Sequence[Turn]]) -> Index:

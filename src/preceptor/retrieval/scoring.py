@@ -35,8 +35,8 @@ class LeftOut:
 
 
 class Scorer(Protocol):
-    def score(self, context: Features) -> Matrix:
-        """(labels,): about 1 for a context like the label's, about 0 for one unlike."""
+    def score(self, contexts: Features) -> Matrix:
+        """contexts × labels: about 1 for a context like the label's, about 0 for one unlike."""
 
     def left_out(self, groups: Index, real: Index) -> LeftOut:
         """`groups`: a conversation number per example; `real`: the examples that are contexts someone was in."""
@@ -57,8 +57,8 @@ class Whole:
     labels: Index
     ridge: Ridge
 
-    def score(self, context: Features) -> Matrix:
-        return np.asarray((kernel(likeness(context, self.examples)) @ self.ridge.coefficients)[0])
+    def score(self, contexts: Features) -> Matrix:
+        return np.asarray(kernel(likeness(contexts, self.examples)) @ self.ridge.coefficients)
 
     def left_out(self, groups: Index, real: Index) -> LeftOut:
         said = self.ridge.without_each(groups)
@@ -88,8 +88,9 @@ class Local:
     search: Nearest
     seed: int
 
-    def score(self, context: Features) -> Matrix:
-        return self._score(context, lambda found: found)
+    def score(self, contexts: Features) -> Matrix:
+        each = [self._score(contexts.rows(np.array([at])), lambda found: found) for at in range(len(contexts))]
+        return np.array(each, np.float32).reshape(len(contexts), self.count)
 
     def left_out(self, groups: Index, real: Index) -> LeftOut:
         chosen = np.sort(np.random.default_rng(self.seed).permutation(real)[:SAMPLE])
