@@ -300,7 +300,9 @@ def test_what_is_wrong_with_json_lines_is_said_with_its_line(line: str, words: s
         exchange.from_jsonl(f"{head}\n{line}\n")
 
 
-@pytest.mark.parametrize("text", ["", "hello", "- a\n- b", "format: preceptor-library/1\nscenarios: 3"])
+@pytest.mark.parametrize(
+    "text", ["", "hello", "- a\n- b", "[" * 9000, "\x07", "a: &x [*x]", "format: preceptor-library/1\nscenarios: 3"]
+)
 def test_files_that_are_no_library(text: str) -> None:
     with pytest.raises(UserError):
         exchange.from_yaml(text)

@@ -205,6 +205,15 @@ def test_a_missing_database_is_not_made_by_looking(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_processes_that_make_a_database_at_once_make_one(tmp_path: Path) -> None:
+    code = "import sys; from preceptor.storage.database import Database; Database.open(sys.argv[1]).close()"
+    command = [sys.executable, "-c", code, str(tmp_path / "p.db")]
+    children = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [child.communicate()[1] for child in children] == ["", "", ""]
+    with Database.open(tmp_path / "p.db", create=False) as db:
+        assert db.check() == ()
+
+
 WRITER = """
 import asyncio, sys
 from preceptor.storage.database import Database

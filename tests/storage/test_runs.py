@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,14 @@ from preceptor.storage.runs import Runs
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> "Runs":
-    return Runs(Database.open(tmp_path / "p.db"))
+def db(tmp_path: Path) -> Iterator[Database]:
+    with Database.open(tmp_path / "p.db") as database:
+        yield database
+
+
+@pytest.fixture
+def runs(db: Database) -> Runs:
+    return Runs(db)
 
 
 def test_a_run_remembers_what_it_was_given(runs: Runs) -> None:
@@ -79,10 +86,9 @@ with Database.open(sys.argv[1]) as db, Runs(db).lock(sys.argv[2]):
 """
 
 
-def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
-    runs = Runs(Database.open(tmp_path / "p.db"))
+def test_a_killed_process_leaves_no_lock(runs: Runs, db: Database) -> None:
     run = runs.create("teach", {}, 0)
-    command = [sys.executable, "-c", HOLDER, str(tmp_path / "p.db"), run.id]
+    command = [sys.executable, "-c", HOLDER, db.name, run.id]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"

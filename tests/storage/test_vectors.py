@@ -1,9 +1,11 @@
 """Vectors come out bit for bit as they went in."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +13,13 @@ from preceptor.storage.database import Database
 from preceptor.storage.vectors import Vectors
 
 
-def test_vectors_are_kept_by_embedder_and_text(tmp_path: Path) -> None:
-    vectors = Vectors(Database.open(tmp_path / "p.db"))
+@pytest.fixture
+def vectors(tmp_path: Path) -> Iterator[Vectors]:
+    with Database.open(tmp_path / "p.db") as db:
+        yield Vectors(db)
+
+
+def test_vectors_are_kept_by_embedder_and_text(vectors: Vectors) -> None:
     rows = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
     vectors.put_many("e1", ["a", "b", "a"], rows)
     vectors.put_many("e1", ["b"], rows[2:])
@@ -24,8 +31,7 @@ def test_vectors_are_kept_by_embedder_and_text(tmp_path: Path) -> None:
     assert vectors.get_many("e1", []) == []
 
 
-def test_more_texts_than_one_statement_takes(tmp_path: Path) -> None:
-    vectors = Vectors(Database.open(tmp_path / "p.db"))
+def test_more_texts_than_one_statement_takes(vectors: Vectors) -> None:
     texts = [str(n) for n in range(1203)]
     vectors.put_many("e", texts, np.arange(1203, dtype=np.float32).reshape(-1, 1))
     assert [float(row[0]) for row in vectors.get_many("e", texts) if row is not None] == list(range(1203))

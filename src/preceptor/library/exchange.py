@@ -192,7 +192,7 @@ def from_yaml(text: str, origin: str = "the YAML") -> Snapshot:
     try:
         # Scalars stay text, so that `no` is a word and 2026-11-21 no date; the model below says what is a number.
         data = yaml.load(text, Loader=_LOADER)  # noqa: S506 (a base loader: makes nothing but text, lists and mappings)
-    except yaml.YAMLError as fault:
+    except (yaml.YAMLError, RecursionError) as fault:
         raise UserError(f"{origin}: not valid YAML: {' '.join(str(fault).split())}.") from None
     return _snapshot(data, lambda at: f"{origin}, line {_yaml_line(text, at)}")
 
