@@ -42,6 +42,7 @@ def stacked(ledger: Ledger, model: ScriptedModel, role: str = "student", **parts
 
 
 def rows(db: Database) -> list[Any]:
+    db.submit(lambda _: None).result()
     with db.reading() as connection:
         return list(connection.execute(sa.select(calls).order_by(calls.c.sent_at)))
 
@@ -79,6 +80,30 @@ async def test_the_row_is_there_before_the_call(db: Database, asking: Asking) ->
     await stacked(Ledger(db, "r1"), ScriptedModel("m", answer)).ask(asking())
     assert [row.state for row in seen] == ["sent"]
     assert seen[0].completion_tokens == 50
+
+
+async def test_a_reply_that_cannot_be_written_down_ends_the_run(db: Database, asking: Asking) -> None:
+    """The second row cannot be finished: its table is gone by then. The third call must not be sent."""
+    dropped: list[object] = []
+
+    def drop(connection: sa.Connection) -> None:
+        dropped.append(connection.execute(sa.text("ALTER TABLE calls RENAME TO gone")))
+
+    async def answer(_: Request) -> Reply:
+        if len(model.requests) == 2:
+            await db.write(drop)
+        return RICH
+
+    model, ledger = ScriptedModel("m", answer), Ledger(db, "r1")
+    asked = stacked(ledger, model)
+    for number in range(2):
+        await asked.ask(asking(str(number)))
+    with pytest.raises(sa.exc.OperationalError):
+        ledger.flush()
+    with pytest.raises(sa.exc.OperationalError):
+        await asked.ask(asking("third"))
+    assert len(model.requests) == 2
+    assert dropped
 
 
 async def test_identical_calls_at_once_are_one(db: Database, asking: Asking) -> None:

@@ -1,5 +1,8 @@
 """The ledger: every call of a run is a row, written before it is sent and finished with its reply.
 
+A reply is handed on as soon as it is there, and its row written behind it: writes keep their order, so whatever is sent
+because of a reply is on disk after it. In flight, then, is what was sent and whose reply is not on disk yet.
+
 Rows are keyed by a hash of role, model and request, so that a run that is resumed asks again, is answered from here,
 and sends only what was in flight when it ended (marked `resent`). Identical requests at the same time share one call.
 A refusal of the request itself, or a reply that could not be used, is an outcome like any other: a resumed run decides
@@ -12,6 +15,7 @@ nobody can know. They start the budget of a resumed run, so that it holds over k
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -94,6 +98,7 @@ class Ledger:
         self._entries: dict[str, _Entry] = {}
         self.flights: dict[str, asyncio.Future[Reply]] = {}
         self._totals: dict[str, Total] = {}
+        self._fault: BaseException | None = None
         self._load()
 
     @property
@@ -110,6 +115,7 @@ class Ledger:
         return Account(self, role, model)
 
     def _load(self) -> None:
+        self.flush()
         columns = [calls.c[name] for name in _LOADED]
         with self._db.reading() as connection:
             for row in connection.execute(sa.select(*columns).where(calls.c.run == self._run)):
@@ -120,6 +126,15 @@ class Ledger:
                 total.charged += charged
                 total.calls += entry.state != "sent" and charged.calls > 0
                 total.resent += entry.resent
+
+    def flush(self) -> None:
+        """Wait until everything is on disk; takes as long as a commit. Raises: UserError: it could not be written."""
+        self._db.submit(lambda _: None).result()
+        self._check()
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def _total(self, role: str) -> Total:
         return self._totals.setdefault(role, Total())
@@ -132,6 +147,7 @@ class Ledger:
         return _read_reply(entry.reply) if entry.reply is not None else _read_error(entry.error)
 
     async def sending(self, key: str, account: "Account", request: Request, worst: Amount) -> None:
+        self._check()
         entry = self._entries.get(key)
         known = entry is not None
         if entry is None:
@@ -152,7 +168,7 @@ class Ledger:
             entry.charged += used - worst
             self._total(entry.role).charged += used
 
-    async def finish(self, key: str, end: Reply | PreceptorError) -> None:
+    def finish(self, key: str, end: Reply | PreceptorError) -> None:
         """Write down how a call ended; nothing if it was never sent."""
         entry = self._entries.get(key)
         if entry is None or not entry.in_flight:
@@ -164,7 +180,11 @@ class Ledger:
         else:
             entry.state, entry.error = "failed", _write_error(end)
         row = self._row(key, entry) | {"b_reply": entry.reply, "b_error": entry.error}
-        await self._db.write(lambda connection: connection.execute(_FINISH, row))
+        self._db.submit(lambda connection: connection.execute(_FINISH, row)).add_done_callback(self._written)
+
+    def _written(self, future: "Future[Any]") -> None:
+        """Keep the first fault for whoever sends next: without a ledger nothing may be sent."""
+        self._fault = self._fault or future.exception()
 
     def _row(self, key: str, entry: _Entry) -> dict[str, Any]:
         return {
@@ -249,9 +269,9 @@ class Ledgered:
         try:
             reply = await self._model.ask(request)
         except PreceptorError as fault:
-            await self._ledger.finish(key, fault)
+            self._ledger.finish(key, fault)
             raise
-        await self._ledger.finish(key, reply)
+        self._ledger.finish(key, reply)
         return reply
 
 

@@ -13,6 +13,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +120,11 @@ class Database:
         Raises:
             UserError, Conflict: as `begin`.
         """
-        return cast(ResultT, await asyncio.wrap_future(self._writer.put(work)))
+        return cast(ResultT, await asyncio.wrap_future(self.submit(work)))
+
+    def submit(self, work: Callable[[sa.Connection], ResultT]) -> "Future[ResultT]":
+        """As `write`, without waiting. What comes later is never on disk before it; `close` waits for it."""
+        return self._writer.put(work)
 
     async def read(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
         """Run `work` with a consistent view, in a thread."""
