@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -194,7 +194,12 @@ def view(title: str, meter: Meter, *, json: bool = False, out: TextIO | None = N
 
 def draw(board: Board, title: str, meter: Meter) -> RenderableType:
     """The board as Rich shows it."""
-    parts: list[RenderableType] = [Text(title, style="bold"), *_phase(board), _usage(meter)]
+    parts: list[RenderableType] = [
+        Text(title, style="bold"),
+        *_phase(board),
+        _usage(meter),
+        Text(f"in all {used(meter)}"),
+    ]
     if state := meter.state():
         parts.append(Text(state, style="yellow"))
     parts.append(Text(f"{board.scenarios} scenarios, {board.accepted} strategies accepted, {board.refused} refused"))
@@ -234,21 +239,23 @@ def _phase(board: Board) -> list[RenderableType]:
     progress = board.progress
     return [
         Text(f"{iteration}{progress.phase} {progress.done} of {progress.total}{left}"),
-        ProgressBar(total=max(progress.total, 1), completed=progress.done, width=60),
+        _bar(progress),
     ]
+
+
+def _bar(progress: Progress) -> Table:
+    """In a table, because a bar by itself ends no line."""
+    row = Table.grid()
+    row.add_row(ProgressBar(total=max(progress.total, 1), completed=progress.done, width=60))
+    return row
 
 
 def _usage(meter: Meter) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading, justify in (("role", "left"), ("calls", "right"), ("tokens", "right"), (meter.currency, "right")):
-        table.add_column(heading, justify=_justify(justify))
+    table.add_column("role")
+    for heading in ("calls", "tokens", meter.currency):
+        table.add_column(heading, justify="right")
     for role, total in meter.totals().items():
         money = f"{from_nano(total.charged.nano):.4f}" if total.charged.nano else ""
         table.add_row(role, f"{total.charged.calls:,}", f"{total.charged.tokens:,}", money)
-    table.caption = f"in all {used(meter)}"
-    table.caption_justify = "left"
     return table
-
-
-def _justify(name: str) -> Literal["left", "right"]:
-    return "right" if name == "right" else "left"

@@ -15,6 +15,7 @@ from preceptor.cli.options import ProjectOption, SetOption
 if TYPE_CHECKING:
     from preceptor.cli.display import View
     from preceptor.llm.stopping import Stop
+    from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
     from preceptor.settings.schema import Role
     from preceptor.settings.teaching import TeachingRun
@@ -61,14 +62,15 @@ def teach(
         if dry_run:
             return
         _confirm(yes)
+    providers = loaded.providers()  # before there is a run, so that a wrong name or a missing key leaves none behind
     with loaded.database(create=True) as db:
         lessons = TeachingRun.resume(loaded, db, resume) if resume else TeachingRun.begin(loaded, db, logs or ())
-        taught = run(lessons, json=json)
+        taught = run(lessons, providers, json=json)
     if not json:
         _tell(taught)
 
 
-def run(lessons: "TeachingRun", *, json: bool) -> "Taught":
+def run(lessons: "TeachingRun", providers: "Providers", *, json: bool) -> "Taught":
     """Do a teaching run with a display around it.
 
     Raises:
@@ -82,7 +84,7 @@ def run(lessons: "TeachingRun", *, json: bool) -> "Taught":
         again += f" --project {lessons.project.folder}"
     interrupts = Interrupts()
     try:
-        return asyncio.run(_run(lessons, interrupts, json=json))
+        return asyncio.run(_run(lessons, providers, interrupts, json=json))
     except (PreceptorError, asyncio.CancelledError) as fault:
         if interrupts.count:
             typer.echo(f"Stopped; what was finished is saved. {again}", err=True)
@@ -112,14 +114,14 @@ class Interrupts:
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, hear)
 
 
-async def _run(lessons: "TeachingRun", interrupts: Interrupts, *, json: bool) -> "Taught":
+async def _run(lessons: "TeachingRun", providers: "Providers", interrupts: Interrupts, *, json: bool) -> "Taught":
     from preceptor.llm.stopping import Stop
 
     stop = Stop()
     task = asyncio.current_task()
     assert task is not None
     interrupts.listen(stop, task.cancel)
-    async with lessons.project.team(lessons.db, lessons.run.id, stop) as team:
+    async with lessons.project.team(lessons.db, lessons.run.id, stop, providers) as team:
         with _view(lessons, team, json=json) as view:
             return await lessons.teach(team, view)
 

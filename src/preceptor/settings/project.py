@@ -11,6 +11,7 @@ from preceptor.llm.ledger import Ledger
 from preceptor.llm.stopping import Stop
 from preceptor.retrieval.embedding import CachedEmbedder, Embedder
 from preceptor.settings import embedders
+from preceptor.settings.models import Providers
 from preceptor.settings.reading import FILE, read
 from preceptor.settings.schema import ROLES, Settings, Simulated
 from preceptor.settings.team import Team
@@ -68,9 +69,25 @@ class Project:
         kept = embedders.Kept(Vectors(db)) if db is not None and section.embedder != "static" else None
         return CachedEmbedder(embedder, kept)
 
-    def team(self, db: Database, run: str, stop: Stop) -> Team:
-        """The models of a run. Raises: NotFound, SettingsError"""
-        return Team.gather(self.settings.models, self.settings.budget, self.folder, Ledger(db, run), stop)
+    def providers(self) -> Providers:
+        """The bare models of all roles.
+
+        Raises:
+            NotFound, SettingsError: one of them cannot be had.
+        """
+        found = Providers(self.folder)
+        for role in ROLES:
+            found.model(self.settings.models.of(role))
+        return found
+
+    def team(self, db: Database, run: str, stop: Stop, providers: Providers | None = None) -> Team:
+        """The models of a run.
+
+        Raises:
+            NotFound, SettingsError
+        """
+        providers = providers or self.providers()
+        return Team.gather(self.settings.models, self.settings.budget, providers, Ledger(db, run), stop)
 
     def resolved(self) -> dict[str, Any]:
         """The settings with defaults filled in, as the record of a run keeps them. Secrets are not among them."""

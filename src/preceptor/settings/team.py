@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -29,14 +28,15 @@ class Team:
     stop: Stop
 
     @classmethod
-    def gather(cls, sections: ModelsSection, bounds: BudgetSection, folder: Path, ledger: Ledger, stop: Stop) -> "Team":
-        """Build every role's model. What the ledger says was used counts against the budget.
+    def gather(
+        cls, sections: ModelsSection, bounds: BudgetSection, providers: Providers, ledger: Ledger, stop: Stop
+    ) -> "Team":
+        """Put everything around every role's model. What the ledger says was used counts against the budget.
 
         Raises:
             NotFound, SettingsError: from a model's section.
         """
         budget = Budget(bounds.calls, bounds.tokens, bounds.money, ledger.charged)
-        providers = Providers(folder)
         limiters = _limiters(sections)
         stacks: dict[Role, Stacked] = {}
         for role in ROLES:
