@@ -270,6 +270,8 @@ def broken(library: Library, old: str, new: str) -> str:
         ("preceptor-library/1", "preceptor-library/9", "format", "format"),
         ("      - c-", "      - c-0", "examples:", "no context"),
         ("scenarios:\n", "scenarios: {{\n", "", "not valid YAML"),
+        ("text: Greet by the time of day.", 'text: "\\ud800"', "", "character"),
+        ("customer: It is slow.", 'customer: "\\ud800"', "", "character"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said_with_its_line(
@@ -291,7 +293,9 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(
         ("{", "line 2: not valid JSON"),
         ("[]", "line 2: 'kind'"),
         ('{"kind": "x"}', "'kind' must be"),
+        ('{"kind": ["x"]}', "'kind' must be"),
         ('{"kind": "scenario", "id": "a"}', "line 2: scenarios.0.description"),
+        ('{"kind": "library", "scenarios": 3}', "line 1: format: Field required"),
     ],
 )
 def test_what_is_wrong_with_json_lines_is_said_with_its_line(line: str, words: str) -> None:

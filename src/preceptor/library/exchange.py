@@ -203,21 +203,20 @@ def from_jsonl(text: str, origin: str = "the JSON lines") -> Snapshot:
     Raises:
         UserError: what is wrong, and in which line.
     """
-    data: dict[str, Any] = {name: [] for name in _SECTIONS.values()}
-    lines: dict[tuple[str, int], int] = {}
+    use: dict[str, Any] = {}
+    sections: dict[str, list[Any]] = {name: [] for name in _SECTIONS.values()}
+    lines: dict[_At, int] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         kind, part = _json_line(line, f"{origin}, line {number}")
         if kind == "library":
-            data |= part
+            use = part
         else:
-            section = data[_SECTIONS[kind]]
-            lines[_SECTIONS[kind], len(section)] = number
-            section.append(part)
-    return _snapshot(
-        data, lambda at: f"{origin}, line {lines.get((str(at[0]), int(at[1])) if len(at) > 1 else ('', 0), 1)}"
-    )
+            section = _SECTIONS[kind]
+            lines[section, len(sections[section])] = number
+            sections[section].append(part)
+    return _snapshot(use | sections, lambda at: f"{origin}, line {lines.get(at[:2], 1)}")
 
 
 def _json_line(line: str, origin: str) -> tuple[str, dict[str, Any]]:
@@ -249,6 +248,8 @@ def _snapshot(data: object, where: Callable[[_At], str]) -> Snapshot:
     except pydantic.ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
         raise UserError(f"{where(first['loc'])}: {_path(first['loc'])}: {first['msg']}.") from None
+    except orjson.JSONEncodeError as fault:
+        raise UserError(f"{where(())}: a text holds what is no character: {fault}.") from None
     except _Misfit as fault:
         raise UserError(f"{where(fault.at)}: {_path(fault.at)}: {fault.message}.") from None
 
