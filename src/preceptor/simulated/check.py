@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.errors import UserError
-from preceptor.simulated.reading import Reader
+from preceptor.simulated.reading import SMALL_TALK, Among, Reader
 from preceptor.simulated.world import (
     PLACEHOLDER,
     AgentProfile,
@@ -138,6 +138,7 @@ def _misread(world: World) -> Iterator[str]:
         yield from _misread_move(reader, move)
     for situation in world.situations:
         yield from _misread_situation(reader, situation)
+    yield from _rivals(reader)
     talk = world.phrases
     for text in (*talk.openers, *talk.closers, *talk.platitudes):
         if moves := reader.moves(fill(world, text)):
@@ -149,6 +150,26 @@ def _misread(world: World) -> Iterator[str]:
         asked = reader.instructions(text)
         if moves := asked.told | asked.forbidden:
             yield f"phrases.vague: {text!r} is read as {_names(moves)}, and should express no move"
+
+
+def _rivals(reader: Reader) -> Iterator[str]:
+    """Wordings that are nearly another label's: told apart here by the very words, and by nothing anywhere else."""
+    for owner, label, text, among in _read(reader.world):
+        for match in reader.rivals(label, text, among):
+            yield f"{owner}: {text!r} is nearly {match.label!r}: {match.entry.text!r}"
+
+
+def _read(world: World) -> Iterator[tuple[str, str, str, Among]]:
+    """Each wording that is read, with its label and where it is looked up."""
+    for move in world.moves:
+        yield from ((f"move {move.id!r}", move.id, text, "replies") for text in move.said)
+        yield from ((f"move {move.id!r}", move.id, text, "orders") for text in (*move.told, *move.forbidden))
+    for one in world.situations:
+        yield from ((f"situation {one.id!r}", one.id, text, "customers") for text in (*one.customer, *one.unseen))
+        yield from ((f"situation {one.id!r}", one.id, text, "descriptions") for text in one.described)
+    talk = world.phrases
+    yield from (("phrases", SMALL_TALK, text, "replies") for text in (*talk.openers, *talk.closers, *talk.platitudes))
+    yield from (("phrases", SMALL_TALK, text, "customers") for text in (*talk.chatter, *talk.thanks, *talk.leaving))
 
 
 def _misread_move(reader: Reader, move: Move) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Judge:
         first, second = (self._seen(situation, moves, chance, place) for moves, place in zip(made, "12", strict=True))
         longer = (len(texts[0].split()) - len(texts[1].split())) / 10
         difference = first - second + self.profile.first + self.profile.length * longer
-        if abs(difference) < self.profile.tie:
+        if abs(difference) <= self.profile.tie:
             return {"better": "tie", "reason": "Neither serves the customer better than the other."}
         winner = 0 if difference > 0 else 1
         return {

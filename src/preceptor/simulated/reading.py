@@ -55,6 +55,8 @@ GREETINGS = (
 SMALL_TALK = "small talk"
 _CACHE = 16384
 
+Among = Literal["replies", "orders", "customers", "descriptions"]
+
 
 @dataclass(frozen=True)
 class Instructions:
@@ -132,7 +134,7 @@ class Reader:
         asked: dict[str, bool] = {}
         sure = match is not None and match.cosine >= SURE
         if sure or self._instructive(sentence, match):
-            asked = ({} if sure else self._parts(sentence)) | self._ordered(match, negative(sentence))
+            asked = self._ordered(match, negative(sentence)) | ({} if sure else self._parts(sentence))
         return frozenset(m for m, asks in asked.items() if asks), frozenset(m for m, asks in asked.items() if not asks)
 
     def _instructive(self, sentence: str, match: Match | None) -> bool:
@@ -194,6 +196,16 @@ class Reader:
         """The situation a description speaks of."""
         match = self._choose(self._descriptions, text)
         return match.label if match and match.label != SMALL_TALK else None
+
+    def rivals(self, label: str, text: str, among: Among) -> tuple[Match, ...]:
+        """Wordings of other labels that a text nearly is: who reads one may mean the other."""
+        indexes = {
+            "replies": self._replies,
+            "orders": self._orders,
+            "customers": self._customers,
+            "descriptions": self._descriptions,
+        }
+        return tuple(match for match in indexes[among].best(text) if match.label != label and match.cosine >= SURE)
 
     def topic(self, text: str) -> str | None:
         """The domain topic whose description stands in a prompt, or comes nearest to one of its sentences."""

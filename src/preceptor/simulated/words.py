@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import snowballstemmer
 
-_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+")
 _BULLET = re.compile(r"^\s*(?:[-*•–>#]+|\(?\d{1,2}[.):]|\(?[a-z]\))\s+|^\s*(?:[-*•]+)")
 _CLAUSE = re.compile(
     r"\s*[;:—–]\s*|\s+-\s+|,\s+|\s+(?=(?:and|but|or|nor|then|so|while|because|instead of|rather than)\s)", re.I
@@ -103,7 +103,8 @@ _stemmer = snowballstemmer.stemmer("english")
 
 def sentences(text: str) -> tuple[str, ...]:
     """The sentences and list items of a text, bullets taken off, blanks left out."""
-    parts = (_BULLET.sub("", part).strip() for part in _SENTENCE.split(text))
+    lines = (_BULLET.sub("", line) for line in text.splitlines())
+    parts = (part.strip() for line in lines for part in _SENTENCE.split(line))
     return tuple(part for part in parts if part)
 
 
