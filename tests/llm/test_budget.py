@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from preceptor.llm.budget import Budget, Budgeted
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Tool, Usage
 from preceptor.llm.prices import FREE, NOTHING, Amount, Price, from_nano, to_nano
 from preceptor.llm.scripted import ScriptedModel
+from preceptor.llm.wire import render_request
 
 PRICE = Price(Decimal("0.15"), Decimal("0.6"))
 
@@ -206,6 +208,36 @@ def test_the_bound_covers_every_byte(text: str, tokens: int) -> None:
     worst = PRICE.worst(request)
     assert worst.prompt_tokens > 3 * len(text.encode())
     assert worst.completion_tokens == tokens
+
+
+CALLING = """
+
+# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{tools}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call>"""
+"""What the template of a common family (Qwen 2.5) adds when there are tools."""
+
+
+@given(said=st.lists(st.text(max_size=30), min_size=1, max_size=6))
+def test_the_bound_covers_a_chat_template_even_at_a_token_a_byte(said: list[str]) -> None:
+    tool = Tool("t", "Looks.", {"type": "object"})
+    request = Request(tuple(Message("user", text) for text in said), tools=(tool,))
+    rendered = render_request(request, "m")
+    system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+    tools = CALLING.replace("{tools}", "\n".join(orjson.dumps(one).decode() for one in rendered["tools"]))
+    turns = [("system", system + tools), *(("user", text) for text in said)]
+    prompt = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns) + "<|im_start|>assistant\n"
+    assert FREE.worst(request).prompt_tokens >= len(prompt.encode())
 
 
 def test_money_is_exact_and_rounded_up() -> None:
