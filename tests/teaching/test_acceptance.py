@@ -97,9 +97,12 @@ async def test_what_the_student_cannot_carry_out_is_refused() -> None:
 
 @pytest.mark.anyio
 async def test_too_few_contexts_wait_unless_it_is_the_last_chance() -> None:
-    assert (await trials(crew(["GOOD"]), ["Say GOOD."], CONTEXTS[:8], last_chance=False))[0].verdict == "waiting"
-    assert (await trials(crew(["GOOD"]), ["Say GOOD."], CONTEXTS[:8]))[0].verdict == "refused"
-    assert (await trials(crew(["GOOD"]), ["Say GOOD."], CONTEXTS[:11]))[0].verdict == "accepted"
+    few = Teaching(repeats=1)
+    assert (await trials(crew(["GOOD"], 0, few), ["Say GOOD."], CONTEXTS[:9], last_chance=False))[
+        0
+    ].verdict == "waiting"
+    assert (await trials(crew(["GOOD"], 0, few), ["Say GOOD."], CONTEXTS[:9]))[0].verdict == "accepted"
+    assert (await trials(crew(["GOOD"], 0, few), ["Say GOOD."], CONTEXTS[:7]))[0].verdict == "refused"
 
 
 @pytest.mark.anyio

@@ -26,6 +26,8 @@ from preceptor.teaching.crew import Crew
 from preceptor.teaching.pairs import Pair, hold_against
 
 Verdict = Literal["accepted", "refused", "waiting"]
+HOPELESS = 0.25
+"""From the second look on, a test whose p-value is still above this is given up; at the first, one that is behind."""
 UNDECIDED = "Not decided: it may help, but not so clearly that chance is ruled out."
 MEASURED: dict[Verdict, Measured] = {"accepted": "accepted", "refused": "refused", "waiting": "proposed"}
 
@@ -117,7 +119,7 @@ class _Tests:
             wins, losses = (sum(pair.score == side for pair in pairs) for side in (1, -1))
             if sign_test(wins, losses) <= level * (look - drawn) / planned[-1]:
                 return "accepted", pairs
-            if wins < losses:
+            if sign_test(wins, losses) > (HOPELESS if drawn else 0.5):
                 return "refused", pairs
             drawn = look
         return ("refused" if self.last_chance or drawn == planned[-1] else "waiting"), pairs

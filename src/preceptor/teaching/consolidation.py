@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from preceptor.dialogue.conversation import Context
-from preceptor.library.model import Effect, Evidence, Scenario, Strategy
+from preceptor.library.model import Evidence, Scenario, Strategy
 from preceptor.teaching.acceptance import UNDECIDED, accept, effect_of, sign_test
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, StrategyAccepted
@@ -24,9 +24,13 @@ SAME_TEXT = 0.85
 RECURS = 3
 """Scenarios a strategy must recur in to be tried as a general one."""
 GROUPS = 16
-"""Recurring strategies tried as general ones, the most frequent first."""
+"""Recurring strategies looked at, the most frequent first."""
 LOOKS = (60, 120, 240)
-"""Contexts, over all scenarios, after which the test of a general strategy may stop."""
+"""Pairs after which the test of a recurring strategy may stop."""
+ELSEWHERE = 120
+"""Contexts of other scenarios a strategy must do no harm in to become general."""
+HARM = 0.2
+"""Level of the test for harm elsewhere: lenient towards the customer."""
 
 
 async def consolidate(crew: Crew, notebook: Notebook) -> None:
@@ -67,34 +71,53 @@ async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) 
 
 
 async def _lift(crew: Crew, notebook: Notebook) -> None:
-    """Try what recurs as a general strategy, on contexts of all scenarios in turn.
+    """Decide what recurs over all scenarios it recurs in; what does no harm elsewhere becomes general.
 
-    What was undecided in each of several scenarios may be decided over all of them.
+    What was undecided in each of several scenarios, such as not to do what the student does only now and then, may be
+    decided over all of them.
     """
     groups = _recurring(crew, notebook)[:GROUPS]
-    contexts = _in_turn(notebook)
     for group in groups:
+        homes = {strategy.scenario for strategy in group}
         best = max(group, key=lambda strategy: (strategy.value, strategy.id))
-        general = Strategy(Strategy.new_id(best.text, None), best.text, best.reason, None)
-        effect, helps = await _try(crew, notebook, general, contexts, crew.settings.alpha / len(groups))
-        if effect is None:
+        scores = await _together(crew, notebook, best, homes, crew.settings.alpha / len(groups))
+        if scores is None:
             continue
-        reason = f"Recurs in {len(group)} scenarios; tried on {effect.n} contexts of all scenarios."
+        effect = effect_of(scores)
+        reason = f"It helps over the {len(homes)} scenarios it recurs in."
         evidence = Evidence("general", "", reason=reason, effect=effect)
-        if helps:
-            _make_general(notebook, replace(general, measured="accepted", value=round(effect.mean, 6)), group, evidence)
-            crew.tell(StrategyAccepted(notebook.accepted[general.id], effect))
+        elsewhere = await _measure(crew, notebook, best, _in_turn(notebook, homes, inside=False)[:ELSEWHERE])
+        if sign_test(elsewhere.count(-1), elsewhere.count(1)) > HARM:
+            _make_general(crew, notebook, best, group, evidence)
         else:
-            notebook.note(best.id, [evidence])
+            _keep_at_home(crew, notebook, group, evidence)
 
 
-def _make_general(notebook: Notebook, lifted: Strategy, group: Sequence[Strategy], evidence: Evidence) -> None:
+def _make_general(
+    crew: Crew, notebook: Notebook, best: Strategy, group: Sequence[Strategy], evidence: Evidence
+) -> None:
+    lifted = _accepted(replace(best, id=Strategy.new_id(best.text, None), scenario=None), evidence)
     notebook.accepted[lifted.id] = lifted
-    notebook.note(lifted.id, [*notebook.evidence.get(group[0].id, []), evidence])
+    notebook.note(lifted.id, [*notebook.evidence.get(best.id, []), evidence])
     for strategy in group:
         if notebook.accepted.pop(strategy.id, None):
             notebook.dropped[strategy.id] = replace(strategy, measured="dropped")
             notebook.note(strategy.id, [Evidence("consolidation", "", reason="Lifted to a general strategy.")])
+    crew.tell(StrategyAccepted(lifted, evidence.effect))
+
+
+def _keep_at_home(crew: Crew, notebook: Notebook, group: Sequence[Strategy], evidence: Evidence) -> None:
+    for strategy in group:
+        if strategy.id in notebook.refused:
+            del notebook.refused[strategy.id]
+            notebook.accepted[strategy.id] = _accepted(strategy, evidence)
+            notebook.note(strategy.id, [evidence])
+            crew.tell(StrategyAccepted(notebook.accepted[strategy.id], evidence.effect))
+
+
+def _accepted(strategy: Strategy, evidence: Evidence) -> Strategy:
+    value = round(evidence.effect.mean, 6) if evidence.effect else 0.0
+    return replace(strategy, measured="accepted", value=value)
 
 
 def _recurring(crew: Crew, notebook: Notebook) -> list[list[Strategy]]:
@@ -115,33 +138,38 @@ def _recurring(crew: Crew, notebook: Notebook) -> list[list[Strategy]]:
     return sorted(groups, key=len, reverse=True)
 
 
-def _in_turn(notebook: Notebook) -> list[tuple[str, Context]]:
-    """Held-back contexts with their scenarios, one of each scenario after the other, so that each counts alike."""
-    pools = {id_: notebook.held_back(id_) for id_ in notebook.book.scenarios}
+def _in_turn(notebook: Notebook, homes: set[str | None], *, inside: bool) -> list[tuple[str, Context]]:
+    """Held-back contexts in (or outside) some scenarios, one of each after the other, so that each counts alike."""
+    pools = {id_: notebook.held_back(id_) for id_ in notebook.book.scenarios if (id_ in homes) == inside}
     depth = max((len(pool) for pool in pools.values()), default=0)
-    spread = [(id_, pool[n]) for n in range(depth) for id_, pool in pools.items() if n < len(pool)]
-    return spread[: LOOKS[-1]]
+    return [(id_, pool[n]) for n in range(depth) for id_, pool in pools.items() if n < len(pool)]
 
 
-async def _try(
-    crew: Crew, notebook: Notebook, general: Strategy, contexts: Sequence[tuple[str, Context]], level: float
-) -> tuple[Effect | None, bool]:
+async def _together(
+    crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None], level: float
+) -> list[int] | None:
+    """Scores over the scenarios a strategy recurs in; None unless it helps there."""
+    contexts = _in_turn(notebook, homes, inside=True)
     scores: list[int] = []
     drawn = 0
     for look in LOOKS:
-        batch = contexts[drawn:look]
-        jobs = [partial(_adds, crew, notebook, general, scenario, context) for scenario, context in batch]
-        scores += [score for score in await crew.all("consolidation", jobs) if score is not None]
+        scores += await _measure(crew, notebook, strategy, contexts[drawn:look])
         wins, losses = scores.count(1), scores.count(-1)
         if sign_test(wins, losses) <= level * (look - drawn) / LOOKS[-1]:
-            return effect_of(scores), True
-        if wins <= losses or len(batch) < look - drawn:
-            break
+            return scores
+        if wins <= losses or look >= len(contexts):
+            return None
         drawn = look
-    return (effect_of(scores) if scores else None), False
+    return None
 
 
-async def _adds(crew: Crew, notebook: Notebook, general: Strategy, scenario: str, context: Context) -> int | None:
-    base = notebook.in_force(scenario)
-    pair = await hold_against(crew, context, base, (general, *base), "general")
-    return pair.score if pair else None
+async def _measure(
+    crew: Crew, notebook: Notebook, strategy: Strategy, contexts: Sequence[tuple[str, Context]]
+) -> list[int]:
+    """With and without a strategy, beside what is in force in each context's scenario."""
+    bases = {id_: [other for other in notebook.in_force(id_) if other.text != strategy.text] for id_, _ in contexts}
+    jobs = [
+        partial(hold_against, crew, context, bases[id_], [*bases[id_], strategy], "general")
+        for id_, context in contexts
+    ]
+    return [pair.score for pair in await crew.all("consolidation", jobs) if pair]

@@ -31,7 +31,11 @@ SAMPLING = Sampling(temperature=0.0, max_tokens=200)
 
 @dataclass
 class Book:
-    """The scenarios found so far and the moments that belong to each, in order of arrival."""
+    """The scenarios found so far and the moments that belong to each, in order of arrival.
+
+    Moments in which the student did well belong to their scenario too: they are contexts to test on that nobody picked
+    for being bad. A new scenario takes a moment in which it fell short.
+    """
 
     scenarios: dict[str, Scenario] = field(default_factory=dict)
     moments: dict[str, list[Moment]] = field(default_factory=dict)
@@ -69,7 +73,7 @@ async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> No
             continue
         if 0 < answer.scenario <= len(shortlist):
             book.add(shortlist[answer.scenario - 1].id, moment, crew.settings.examples)
-        elif answer.description.strip():
+        elif moment.falls_short and answer.description.strip():
             description = " ".join(answer.description.split())
             fresh.append((moment, Scenario(Scenario.new_id(description, moment.context), description)))
     await _open_fresh(crew, book, fresh)

@@ -37,6 +37,9 @@ from preceptor.teaching.scenarios import place_moments
 from preceptor.teaching.settings import Teaching
 from preceptor.teaching.strategies import Draft, write
 
+OFTEN = 0.3
+"""Share of a scenario's moments in which the student must fall short to write for it: noise alone makes some."""
+
 
 @dataclass(frozen=True)
 class Taught:
@@ -141,9 +144,8 @@ class Lessons:
         if iteration == 1:
             conversations += self.logs
         moments = await compare(crew, student, conversations)
-        short = [moment for moment in moments if moment.falls_short]
-        await place_moments(crew, self.notebook.book, sorted(short, key=lambda moment: not moment.first))
-        await self._work({moment.context.key for moment in short}, last_chance=False)
+        await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
+        await self._work({moment.context.key for moment in moments}, last_chance=False)
         await self._score(iteration)
         return (len(self.notebook.scenarios), len(self.notebook.accepted)) != before
 
@@ -179,7 +181,7 @@ class Lessons:
         settings, notebook = self.crew.settings, self.notebook
         jobs = []
         for id_, scenario in notebook.book.scenarios.items():
-            moments = [moment for moment in notebook.book.moments[id_] if self._is_new(id_, moment, fresh)]
+            moments = self._short(id_, fresh)
             full = len(notebook.guidance().of(id_)) >= settings.strategies_per_scenario
             if full or self._candidates(id_):
                 continue
@@ -187,9 +189,15 @@ class Lessons:
                 jobs.append(partial(write, self.crew, scenario, notebook.in_force(id_), sources))
         return await self.crew.all("strategies", jobs)
 
-    def _is_new(self, scenario: str, moment: Moment, fresh: set[str]) -> bool:
-        """Worth writing from: of this iteration, or of a scenario that nothing was written for yet."""
-        return moment.context.key in fresh or not self.notebook.source_customers.get(scenario)
+    def _short(self, scenario: str, fresh: set[str]) -> list[Moment]:
+        """Moments to write from: where the student fell short, if it does so often enough to be worth the effort.
+
+        Of this iteration, or of all if nothing was written for the scenario yet.
+        """
+        untouched = not self.notebook.source_customers.get(scenario)
+        moments = [m for m in self.notebook.book.moments[scenario] if untouched or m.context.key in fresh]
+        short = [moment for moment in moments if moment.falls_short]
+        return short if len(short) >= OFTEN * len(moments) else []
 
     def _take(self, draft: Draft) -> None:
         for strategy in draft.strategies:
@@ -216,7 +224,7 @@ class Lessons:
             (context, self._candidates(id_))
             for id_ in self.notebook.book.scenarios
             if self._candidates(id_)
-            for context in self.notebook.held_back(id_)[:2]
+            for context in self.notebook.held_back(id_)[:4]
         ]
         self.notebook.placement = await choose_placement(self.crew, tries)
         student = replace(self.crew.student, placement=self.notebook.placement)
@@ -289,3 +297,8 @@ class Lessons:
             tuple(self.held_out),
             reason,
         )
+
+
+def _urgency(moment: Moment) -> int:
+    """First divergences first, then the other moments in which the student fell short."""
+    return 0 if moment.first else 1 if moment.falls_short else 2
