@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
+import anyio.to_thread
 import httpx2
 import orjson
 
@@ -48,7 +49,7 @@ class Finding:
 
 async def examine(project: Project) -> AsyncIterator[Finding]:
     """Findings one by one, as they come in. Faults are findings, not exceptions."""
-    for finding in (_domain(project), _database(project)):
+    for finding in (_domain(project), _database(project), await anyio.to_thread.run_sync(_embedder, project)):
         yield finding
     providers = Providers(project.folder)
     try:
@@ -89,6 +90,14 @@ def _database(project: Project) -> Finding:
     if journal == "rollback":
         return Finding("database", place, "note", "sound; safe but slower journal: this SQLite's WAL mode has a fault")
     return Finding("database", place, "fine", f"sound; journal: {journal}")
+
+
+def _embedder(project: Project) -> Finding:
+    try:
+        embedder = project.embedder()
+    except PreceptorError as fault:
+        return Finding("settings", "embedder", "wrong", str(fault), "See [retrieval] in preceptor.toml.")
+    return Finding("settings", "embedder", "fine", f"{embedder.id}, {embedder.dim} numbers a text")
 
 
 async def _model(role: str, section: Endpoint | Simulated, model: Sampled, project: Project) -> AsyncIterator[Finding]:

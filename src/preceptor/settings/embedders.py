@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from preceptor.llm.embeddings import OpenAIEmbeddings
 from preceptor.retrieval.embedding import Embedder, EndpointEmbedder, StaticEmbedder, Vectors
+from preceptor.retrieval.onnx import OnnxEmbedder
 from preceptor.settings.models import key
 from preceptor.settings.schema import RetrievalSection
 from preceptor.storage import vectors
 
 
-def build(section: RetrievalSection) -> Embedder:
-    """The embedder; an endpoint is asked for one vector.
+def build(section: RetrievalSection, folder: Path) -> Embedder:
+    """The embedder; an endpoint is asked for one vector. Paths are relative to `folder`.
 
     Raises:
-        SettingsError, UserError, ProviderError: it cannot be used.
+        NotFound, UserError, ProviderError: it cannot be used.
     """
     match section.embedder:
         case "static":
@@ -24,6 +26,8 @@ def build(section: RetrievalSection) -> Embedder:
         case "endpoint":
             endpoint = _Endpoint(str(section.base_url), str(section.model), key(section.key_env))
             return EndpointEmbedder.probing(endpoint.embed, f"{section.base_url} {section.model}")
+        case "onnx":
+            return OnnxEmbedder(folder / str(section.folder))
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Project:
             UserError, ProviderError: it cannot be used.
         """
         section = self.settings.retrieval
-        embedder = embedders.build(section)
+        embedder = embedders.build(section, self.folder)
         kept = embedders.Kept(Vectors(db)) if db is not None and section.embedder != "static" else None
         return CachedEmbedder(embedder, kept)
 

@@ -122,21 +122,24 @@ class ModelsSection(Section):
 class RetrievalSection(Section):
     """Which strategies apply to a conversation, and when none do."""
 
-    embedder: Literal["static", "endpoint"] = "static"
-    """How texts become vectors: word vectors that come with the package, or those of an OpenAI-compatible
-    embeddings endpoint."""
+    embedder: Literal["static", "endpoint", "onnx"] = "static"
+    """How texts become vectors: word vectors that come with the package, an OpenAI-compatible embeddings endpoint, or
+    an encoder in a folder (extra `onnx`)."""
     base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
     """For `endpoint`: the endpoint, up to and including its version."""
     model: Text | None = None
     """For `endpoint`: the embedding model's name there."""
     key_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """For `endpoint`: the environment variable that holds the key."""
+    folder: Path | None = None
+    """For `onnx`: the folder with model.onnx and tokenizer.json."""
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> "RetrievalSection":
-        for name in ("base_url", "model"):
-            if self.embedder == "endpoint" and getattr(self, name) is None:
-                raise ValueError(f"embedder = 'endpoint' needs retrieval.{name}")
+        needed: tuple[str, ...] = {"static": (), "endpoint": ("base_url", "model"), "onnx": ("folder",)}[self.embedder]
+        for name in needed:
+            if getattr(self, name) is None:
+                raise ValueError(f"embedder = {self.embedder!r} needs retrieval.{name}")
         return self
 
 
