@@ -7,7 +7,7 @@ import numpy as np
 from preceptor.retrieval.features import Matrix
 from preceptor.retrieval.scoring import LeftOut
 
-NEARER = 1 / 3
+NEARER = 0.4
 """How often an unknown kind of context that is nearer to the library than any it was calibrated on gets past the
 threshold. Measured on left-out tasks and intents: a quarter to a half."""
 HALFWAY = 0.5
@@ -58,8 +58,8 @@ def _passing(left_out: LeftOut, steps: Matrix, rate: float) -> Matrix:
     simulated = np.zeros(len(steps))
     if len(labels):
         shares = [_share_from(left_out.unknown[left_out.labels == label], steps) for label in labels]
-        # The next unknown is nearer than all of these with odds of 1 in labels + 1; never more than half the rate.
-        nearer = min(NEARER / (len(labels) + 1), rate / 2)
+        # The next unknown is nearer than all of these with odds of 1 in labels + 1; never more than two thirds.
+        nearer = min(NEARER / (len(labels) + 1), rate * 2 / 3)
         simulated = np.sum(shares, axis=0) / (len(labels) + 1) + nearer
     return np.asarray(weight * _share_from(background, steps) + (1 - weight) * simulated, np.float32)
 

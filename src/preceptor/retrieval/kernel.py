@@ -39,8 +39,8 @@ def targets(labels: Index, count: int) -> Matrix:
 class Ridge:
     """Kernel ridge regression on label indicators: near 1 for contexts like a label's, near 0 for unlike."""
 
-    coefficients: Matrix
-    """examples × labels; a context's scores are its kernel row times these."""
+    by_label: Matrix
+    """labels × examples: coefficients; a context's scores are their products with its kernel row."""
     inverse: Matrix
     """(kernel + RIDGE × identity)⁻¹, examples × examples."""
     targets: Matrix
@@ -49,12 +49,12 @@ class Ridge:
     @classmethod
     def fit(cls, kernel: Matrix, targets: Matrix) -> "Ridge":
         inverse = _inverse(kernel + np.float32(RIDGE) * np.eye(len(kernel), dtype=np.float32))
-        return cls(inverse @ targets, inverse, targets)
+        return cls(np.ascontiguousarray((inverse @ targets).T), inverse, targets)
 
     def without(self, left_out: Index) -> Matrix:
         """What the fit without some examples would say of those examples: left out × labels."""
         block = self.inverse[np.ix_(left_out, left_out)]
-        missed = scipy.linalg.solve(block, self.coefficients[left_out], assume_a="pos")
+        missed = scipy.linalg.solve(block, self.by_label.T[left_out], assume_a="pos")
         return np.asarray(self.targets[left_out] - missed, np.float32)
 
     def without_each(self, groups: Index) -> Matrix:

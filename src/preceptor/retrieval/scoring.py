@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import scipy.linalg
 
-from preceptor.retrieval.features import Features, Matrix, likeness
+from preceptor.retrieval.features import Features, Matrix, likeness, products
 from preceptor.retrieval.kernel import RIDGE, Index, Ridge, kernel, split, targets
 from preceptor.retrieval.search import Nearest, nearest
 
@@ -58,7 +58,7 @@ class Whole:
     ridge: Ridge
 
     def score(self, contexts: Features) -> Matrix:
-        return np.asarray(kernel(likeness(contexts, self.examples)) @ self.ridge.coefficients)
+        return products(kernel(likeness(contexts, self.examples)), self.ridge.by_label)
 
     def left_out(self, groups: Index, real: Index) -> LeftOut:
         said = self.ridge.without_each(groups)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from preceptor.retrieval.features import Matrix
+from preceptor.retrieval.features import Matrix, products
 from preceptor.retrieval.kernel import Index
 
 EXACT = 15_000
@@ -28,7 +28,7 @@ class ExactSearch:
     def find(self, query: Matrix, count: int) -> Index:
         if count >= len(self._vectors):
             return np.arange(len(self._vectors))
-        near = self._vectors @ query
+        near = products(query[None], self._vectors)[0]
         return np.sort(np.argpartition(-near, count)[:count])
 
 
