@@ -31,12 +31,15 @@ def without(world: World, part: Part, fold: int) -> tuple[World, list[tuple[str,
 
 @pytest.mark.parametrize("part", ["said", "told", "forbidden"])
 def test_a_held_out_wording_is_recognised_from_the_others(shipped: World, part: Part) -> None:
-    rest, held = without(shipped, part, fold=0)
-    reader, found = Reader(rest), 0
-    for move, text in held:
-        asked = reader.instructions(text)
-        found += move in {"said": reader.moves(text), "told": asked.told, "forbidden": asked.forbidden}[part]
-    assert found / len(held) >= 0.8
+    found = total = 0
+    for fold in range(3):
+        rest, held = without(shipped, part, fold)
+        reader = Reader(rest)
+        for move, text in held:
+            asked = reader.instructions(text)
+            found += move in {"said": reader.moves(text), "told": asked.told, "forbidden": asked.forbidden}[part]
+        total += len(held)
+    assert found / total >= 0.8
 
 
 def test_typos_moods_and_chatter_do_not_hide_a_situation(shipped: World, shipped_reader: Reader) -> None:
@@ -65,7 +68,7 @@ def test_a_reply_of_several_moves_shows_all_of_them(shipped: World, shipped_read
     ("text", "told", "forbidden"),
     [
         ("Before touching the account, check who you're talking to.", {"verify-identity"}, set()),
-        ("Don't make changes until you have verified who they are.", {"verify-identity"}, set()),
+        ("Do not open the account until you have verified who they are.", {"verify-identity"}, set()),
         ("Never ask for a password.", set(), {"ask-password"}),
         ("You should not ask anybody for their password.", set(), {"ask-password"}),
         ("Answer in French.", set(), set()),

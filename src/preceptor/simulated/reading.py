@@ -31,14 +31,14 @@ SURE = 0.8
 """Cosine from which a sentence *is* a wording, typos and values apart: it is not taken apart any further."""
 NEAR = 0.6
 """Cosine from which a text takes a wording's polarity along."""
-CLEAR = 0.4
+CLEAR = 0.3
 """Score from which a sentence that is not plainly an instruction is taken for one."""
-LIKE = 0.27
+LIKE = 0.15
 """Score from which a text is taken to express its nearest label."""
-MARGIN = 0.02
+LIKE_ORDER = 0.12
+"""The same for instructions: their mood has already told them from facts, so less likeness will do."""
+MARGIN = 0.04
 """What the nearest must be ahead of the next by: closer than this, the reader does not choose."""
-SENTENCE, CLAUSE = 2, 3
-"""Content words a sentence, or a part of one, must have to be read by likeness: fewer say too little."""
 GREETINGS = (
     "Hello, how can I help you today?",
     "Hi there, thank you for contacting us.",
@@ -98,12 +98,12 @@ class Reader:
         return frozenset().union(*(self._said(sentence) for sentence in sentences(text)))
 
     def _said(self, sentence: str) -> frozenset[str]:
-        match = self._choose(self._replies, sentence, SENTENCE)
+        match = self._choose(self._replies, sentence)
         if match and match.cosine >= SURE:
             return self._made(sentence, match)
         made = self._made(sentence, match) | self._cued(sentence)
         for clause in clauses(sentence):
-            made |= self._made(clause, self._choose(self._replies, clause, CLAUSE))
+            made |= self._made(clause, self._choose(self._replies, clause))
         return made
 
     def _made(self, text: str, match: Match | None) -> frozenset[str]:
@@ -130,7 +130,7 @@ class Reader:
 
     def _order(self, sentence: str) -> tuple[frozenset[str], frozenset[str]]:
         """The moves a sentence asks for, and those it forbids."""
-        match = self._choose(self._orders, sentence, SENTENCE)
+        match = self._choose(self._orders, sentence, LIKE_ORDER)
         asked: dict[str, bool] = {}
         sure = match is not None and match.cosine >= SURE
         if sure or self._instructive(sentence, match):
@@ -152,7 +152,7 @@ class Reader:
             denied = negative(clause) != (before and inherits(clause))
             before = denied
             if not conditional(clause):
-                asked |= self._ordered(self._choose(self._orders, clause, SENTENCE), denied)
+                asked |= self._ordered(self._choose(self._orders, clause, LIKE_ORDER), denied)
         return asked
 
     def _situation(self, text: str) -> str | None:
@@ -215,16 +215,13 @@ class Reader:
         """The domain persona whose description stands in a prompt, or comes nearest to one of its sentences."""
         return _mentioned(text, self.world.persona_descriptions, self._personas)
 
-    def _choose(self, index: Index, text: str, least: int = 1) -> Match | None:
-        """The label a text of at least so many content words expresses, if one stands out."""
+    def _choose(self, index: Index, text: str, like: float = LIKE) -> Match | None:
+        """The label a text expresses, if one stands out."""
         matches = index.best(text)
-        if not matches or matches[0].score < LIKE:
-            return None
-        if matches[0].cosine < SURE and len(content(text)) < least:
-            return None
-        if len(matches) > 1 and matches[0].score - matches[1].score < MARGIN:
-            return None
-        return matches[0]
+        if not matches or matches[0].cosine >= SURE:
+            return next(iter(matches), None)
+        ahead = matches[0].score - (matches[1].score if len(matches) > 1 else 0.0)
+        return matches[0] if matches[0].score >= like and ahead >= MARGIN else None
 
 
 def _asks(match: Match, denied: bool) -> bool:
