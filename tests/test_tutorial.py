@@ -16,7 +16,7 @@ from preceptor.settings.rendering import toml
 
 QUICK = " ".join(
     f"--set teaching.{key}"
-    for key in ("customers=8", "iterations=1", "held_out=2", "gate=false", "choose_placement=false")
+    for key in ("customers=20", "iterations=1", "held_out=2", "min_contexts=2", "gate=false", "choose_placement=false")
 )
 """A reader's run takes minutes. With the gate open a small one has strategies for the steps that follow."""
 DOCS = Path(__file__).parents[1] / "docs"

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import chat, doctor, init, library, runs, teach, world
+from preceptor.cli import chat, demo, doctor, init, library, runs, teach, world
 from preceptor.errors import PreceptorError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(demo.demo)
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.command()(teach.teach)

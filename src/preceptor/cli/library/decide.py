@@ -36,6 +36,9 @@ def approve(
             chosen += [strategy.id for strategy in undecided if not strategy.flags]
             if flagged := [strategy.id for strategy in undecided if strategy.flags]:
                 typer.echo(f"Left for you to look at, because something was flagged: {', '.join(flagged)}")
+            if not chosen:
+                typer.echo("Nothing else is waiting for a decision.")
+                return
         _decide(library, chosen, "approved", author, note)
     typer.echo("Next: preceptor library release")
 
