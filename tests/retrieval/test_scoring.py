@@ -1,0 +1,84 @@
+"""What is computed in closed form, in part or through an index must be what the long way gives."""
+
+import numpy as np
+import pytest
+
+from preceptor.dialogue.conversation import Turn
+from preceptor.retrieval.embedding import StaticEmbedder
+from preceptor.retrieval.features import Features, likeness, read_contexts
+from preceptor.retrieval.kernel import Ridge, kernel, targets
+from preceptor.retrieval.scoring import Local, Whole
+from preceptor.retrieval.search import ExactSearch, IndexSearch
+from preceptor.retrieval.windows import Reader
+
+WORDS = (
+    "card",
+    "train",
+    "dog",
+    "seat",
+    "meal",
+    "bag",
+    "hotel",
+    "bill",
+    "phone",
+    "pill",
+    "taxi",
+    "bank",
+    "visa",
+    "cup",
+    "pen",
+)
+
+
+def some(count: int, seed: int = 0) -> tuple[Features, np.ndarray[tuple[int], np.dtype[np.intp]]]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 5, count)
+    texts = [" ".join(rng.choice(WORDS[label * 3 : label * 3 + 5], 4)) for label in labels]
+    features, _ = read_contexts([(Turn("customer", text),) for text in texts], Reader(StaticEmbedder()))
+    return features, labels.astype(np.intp)
+
+
+def fitted(features: Features, labels: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Ridge:
+    return Ridge.fit(kernel(likeness(features, features)), targets(labels, 5))
+
+
+def test_likeness_is_at_most_one_and_one_for_the_same() -> None:
+    features, _ = some(30)
+    alike = likeness(features, features)
+    assert alike.max() <= 1 + 1e-5
+    np.testing.assert_allclose(np.diag(alike), 1, atol=1e-5)
+
+
+def test_left_out_in_closed_form_is_left_out_by_fitting_again() -> None:
+    features, labels = some(40)
+    out = np.array([3, 7, 21])
+    kept = np.setdiff1d(np.arange(40), out)
+    again = Whole(features.rows(kept), labels[kept], fitted(features.rows(kept), labels[kept]))
+    np.testing.assert_allclose(fitted(features, labels).without(out), again.score(features.rows(out)), atol=2e-3)
+
+
+def test_neighbours_that_are_all_examples_score_as_the_whole() -> None:
+    features, labels = some(60)
+    queries, _ = some(10, seed=1)
+    queries = features.rows(np.arange(10))
+    whole = Whole(features, labels, fitted(features, labels))
+    local = Local(features, labels, 5, ExactSearch(features.dense), 0)
+    np.testing.assert_allclose(local.score(queries), whole.score(queries), atol=2e-3)
+
+
+@pytest.mark.parametrize("count", [5, 50])
+def test_the_index_finds_what_exact_search_finds(count: int) -> None:
+    rng = np.random.default_rng(2)
+    vectors = rng.standard_normal((2000, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    exact, index = ExactSearch(vectors), IndexSearch(vectors)
+    shared = [len(set(exact.find(v, count)) & set(index.find(v, count))) / count for v in vectors[::100]]
+    assert np.mean(shared) > 0.97
+
+
+def test_scores_and_calibration_are_the_same_through_both_searches() -> None:
+    features, labels = some(700)
+    exact = Local(features, labels, 5, ExactSearch(features.dense), 0)
+    index = Local(features, labels, 5, IndexSearch(features.dense), 0)
+    queries = features.rows(np.arange(0, 700, 50))
+    np.testing.assert_allclose(index.score(queries), exact.score(queries), atol=0.02)
