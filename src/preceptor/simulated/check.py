@@ -12,6 +12,7 @@ from pathlib import Path
 
 from preceptor.errors import UserError
 from preceptor.simulated.reading import SMALL_TALK, Among, Reader
+from preceptor.simulated.words import sentences
 from preceptor.simulated.world import (
     PLACEHOLDER,
     AgentProfile,
@@ -213,6 +214,17 @@ def _warnings(world: World) -> Iterator[str]:
         if isinstance(profile, AgentProfile) and not profile.source:
             yield f"model {name!r} does not say where its rates come from (source)"
     yield from _unused_placeholders(world)
+    yield from _told_by_domain(world)
+
+
+def _told_by_domain(world: World) -> Iterator[str]:
+    """What the domain's own text asks of every agent in every conversation."""
+    reader = Reader(world)
+    for part in ("role", "goal", "policy"):
+        for sentence in sentences(str(world.domain.get(part, ""))):
+            told, forbidden = reader.order(sentence)
+            if told or forbidden:
+                yield f"domain.{part}: {sentence!r} is read as told {_names(told)}, forbidden {_names(forbidden)}"
 
 
 def _unused_placeholders(world: World) -> Iterator[str]:
