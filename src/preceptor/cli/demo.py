@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from preceptor.cli.options import SetOption
+
 if TYPE_CHECKING:
     from preceptor.evaluation.report import Report
     from preceptor.library.model import Guidance
@@ -18,8 +20,9 @@ SHOWN = 12
 
 def demo(
     template: Annotated[str, typer.Option(help="Which simulated desk: broadband or airline.")] = "broadband",
-    customers: Annotated[int, typer.Option(min=2, help="Unseen customers of the before/after table.")] = 100,
+    customers: Annotated[int, typer.Option(min=20, help="Unseen customers of the before/after table.")] = 100,
     folder: Annotated[Path, typer.Option(help="Where to; a number is added when it is there already.")] = Path("demo"),
+    overrides: SetOption = None,
 ) -> None:
     """Show the main job in a few minutes: teach a simulated student, print what was learned and what it is worth.
 
@@ -34,7 +37,7 @@ def demo(
 
     place = _free(folder)
     templates.write(place, template)
-    project = Project.load(place)
+    project = Project.load(place, overrides or ())
     typer.echo(f"A new project in {place}: {project.domain().name}. All its models are simulated.\n")
     with project.database(create=True) as db:
         taught = run(TeachingRun.begin(project, db), project.providers(), json=False)
