@@ -1,5 +1,7 @@
 """Intervals for paired measurements. scipy does the arithmetic."""
 
+import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,16 +59,30 @@ def gap_closed(taught: Sequence[float], alone: Sequence[float], teacher: Sequenc
 
 def _bootstrap(data: tuple[Array, ...], statistic: Callable[..., Any], seed: int) -> Interval:
     n = len(data[0])
-    value = float(statistic(*data))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(statistic(*data))
     if n < 2 or all(np.ptp(column) == 0 for column in data):
         return Interval(value, value, value, n) if n > 1 else Interval(value, float("-inf"), float("inf"), n)
-    found = stats.bootstrap(
-        data,
-        statistic,
-        paired=True,
-        n_resamples=RESAMPLES,
-        confidence_level=0.95,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    )
-    return Interval(value, float(found.confidence_interval.low), float(found.confidence_interval.high), n)
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            data,
+            statistic,
+            paired=True,
+            n_resamples=RESAMPLES,
+            confidence_level=0.95,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        )
+    low, high = map(float, found.confidence_interval)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        low, high = _plain(found.bootstrap_distribution)
+    return Interval(value, low, high, n)
+
+
+def _plain(resampled: Array) -> tuple[float, float]:
+    """The percentile interval, where BCa has none: all resamples agree, or some have no value."""
+    if not np.isfinite(resampled).all():
+        return float("-inf"), float("inf")
+    low, high = np.percentile(resampled, (2.5, 97.5))
+    return float(low), float(high)
