@@ -14,6 +14,9 @@ HALFWAY = 0.5
 """Between what a label's own contexts score (1) and foreign ones (0): the threshold before there is evidence."""
 SIMULATED = 50
 """Real background contexts weigh against the left-out labels as their number to this."""
+KEPT = 0.98
+"""Share of the library's own contexts, left out, that the threshold keeps where foreign ones are too rare to matter:
+what is less like the library than nearly all of its own is near nothing."""
 _TEMPERATURES = np.array([0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3], np.float32)
 
 
@@ -25,9 +28,18 @@ class Calibration:
     """Divides scores before they are turned into probabilities."""
 
 
-def calibrate(left_out: LeftOut, false_injections: float) -> Calibration:
-    """The threshold that lets through the chosen share of contexts that belong to no label, as far as can be known."""
-    return Calibration(_threshold(left_out, false_injections), _temperature(left_out))
+def calibrate(left_out: LeftOut, false_injections: float, foreign: float = 1.0) -> Calibration:
+    """The threshold that lets through the chosen share of contexts that belong to no label, as far as can be known.
+
+    `foreign`: the share of all contexts met that belong to no label. 1 bounds the rate among these; less bounds it among
+    all contexts, `foreign` times the rate among these.
+    """
+    rate = false_injections / foreign if foreign > 0 else 1.0
+    floor = float(np.quantile(left_out.known.max(axis=1), 1 - KEPT)) if left_out.known.size else HALFWAY
+    threshold = (
+        floor if rate >= 1 else max(floor, _threshold(left_out, rate)) if foreign < 1 else _threshold(left_out, rate)
+    )
+    return Calibration(threshold, temperature(left_out)[0])
 
 
 def probabilities(scores: Matrix, temperature: float) -> Matrix:
@@ -71,13 +83,14 @@ def _share_from(scores: Matrix, steps: Matrix) -> Matrix:
     return np.asarray(1 - np.searchsorted(np.sort(scores), steps, side="left") / len(scores), np.float32)
 
 
-def _temperature(left_out: LeftOut) -> float:
-    """The one under which the true labels of left-out contexts are likeliest."""
+def temperature(left_out: LeftOut) -> tuple[float, float]:
+    """The one under which the true labels of left-out contexts are likeliest, and the log loss under it."""
     if not len(left_out.known):
-        return float(_TEMPERATURES[len(_TEMPERATURES) // 2])
+        return float(_TEMPERATURES[len(_TEMPERATURES) // 2]), 0.0
     rows = np.arange(len(left_out.truth))
     losses = [
         -np.log(np.maximum(probabilities(left_out.known, float(t))[rows, left_out.truth], 1e-9)).mean()
         for t in _TEMPERATURES
     ]
-    return float(_TEMPERATURES[int(np.argmin(losses))])
+    best = int(np.argmin(losses))
+    return float(_TEMPERATURES[best]), float(losses[best])

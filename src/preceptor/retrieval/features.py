@@ -14,12 +14,22 @@ from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import unit
-from preceptor.retrieval.windows import WINDOWS, Read, Reader, spoken, starts
+from preceptor.retrieval.windows import PROFILES, REACHES, Read, Reader, spoken, starts
 
 Matrix = NDArray[np.float32]
 
 LEXICAL = 0.3
 """Share of words against word vectors in likeness; 0.2 to 0.5 measured alike, none and all both worse."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What likeness is made of."""
+
+    lexical: float = LEXICAL
+    """Share of words against word vectors, 0 to 1."""
+    windows: tuple[float, ...] = PROFILES[0]
+    """Share of each window."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ def products(left: Matrix, right: Matrix) -> Matrix:
 
 
 def read_contexts(
-    contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary | None = None, lexical: float = LEXICAL
+    contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary | None = None, mix: Mix | None = None
 ) -> tuple[Features, Vocabulary]:
     """Features of contexts, in the words of a vocabulary (None: their own)."""
     said = [spoken(context) for context in contexts]
@@ -98,9 +108,10 @@ def read_contexts(
     vocabulary = vocabulary or Vocabulary.of(list(reads.values()))
     counts = vocabulary.counts(list(reads.values()))
     vectors = np.array([read.vector for read in reads.values()], np.float32).reshape(len(reads), reader.embedder.dim)
-    members = _members(said, order)
-    dense = [_root(share * (1 - lexical)) * unit(member @ vectors) for member, share in members]
-    words = [_root(share * lexical) * _weighted(member @ counts, vocabulary.idf) for member, share in members]
+    mix = mix or Mix()
+    members = list(zip(_members(said, order), mix.windows, strict=True))
+    dense = [_root(share * (1 - mix.lexical)) * unit(member @ vectors) for member, share in members]
+    words = [_root(share * mix.lexical) * _weighted(member @ counts, vocabulary.idf) for member, share in members]
     return Features(np.hstack(dense), sp.hstack(words, format="csr")), vocabulary
 
 
@@ -109,17 +120,17 @@ def _root(share: float) -> np.float32:
     return np.float32(share**0.5)
 
 
-def _members(said: Sequence[Sequence[Turn]], order: dict[str, int]) -> list[tuple[sp.csr_array, float]]:
-    """Per window: contexts × distinct turns, how often each turn is in the window; and the window's share."""
+def _members(said: Sequence[Sequence[Turn]], order: dict[str, int]) -> list[sp.csr_array]:
+    """Per window: contexts × distinct turns, how often each turn is in the window."""
     begins = [starts(turns) for turns in said]
     members = []
-    for window, (_, share) in enumerate(WINDOWS):
+    for window in range(len(REACHES)):
         inside = [[order[turn.text] for turn in turns[b[window] :]] for turns, b in zip(said, begins, strict=True)]
         ends = np.cumsum([0, *map(len, inside)])
         columns = np.array([column for row in inside for column in row], np.int32)
         member = sp.csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(said), len(order)))
         member.sum_duplicates()
-        members.append((member, share))
+        members.append(member)
     return members
 
 

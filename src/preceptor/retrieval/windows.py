@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import Embedder, Vectors
 
-WINDOWS: tuple[tuple[int | None, float], ...] = ((1, 0.2), (2, 0.25), (None, 0.55))
-"""How many of the customer's turns each window reaches back (None: all), and its share of likeness. Shares from equal
-to these measured alike; less for the short windows loses changes of subject (docs/design/retrieval.md)."""
+REACHES: tuple[int | None, ...] = (1, 2, None)
+"""How many of the customer's turns each window reaches back; None: all."""
+PROFILES: tuple[tuple[float, ...], ...] = ((0.2, 0.25, 0.55), (1 / 3, 1 / 3, 1 / 3), (0.55, 0.25, 0.2), (0.8, 0.1, 0.1))
+"""Shares of the windows in likeness. In one library a kind of context is a property of the whole conversation, in
+another of the customer's last message, so each library's own contexts choose, left out (docs/design/retrieval.md)."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
 _stemmer = snowballstemmer.stemmer("english")
@@ -76,9 +78,9 @@ def spoken(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def starts(turns: Sequence[Turn]) -> list[int]:
-    """Where each of `WINDOWS` begins in the turns."""
+    """Where each of the windows begins in the turns."""
     customers = [index for index, turn in enumerate(turns) if turn.party == "customer"]
-    return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach, _ in WINDOWS]
+    return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach in REACHES]
 
 
 def stems(text: str) -> list[str]:
