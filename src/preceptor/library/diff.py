@@ -55,7 +55,7 @@ _KINDS: tuple[Literal["added", "removed", "changed"], ...] = ("added", "removed"
 
 
 def _settings(before: Guidance, after: Guidance) -> Iterator[Difference]:
-    for name in ("domain", "placement", "false_injections"):
+    for name in ("domain", "placement", "false_injections", "foreign"):
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
             yield Difference("changed", "setting", name, f"{name} was {old!r} and is now {new!r}.")

@@ -134,12 +134,13 @@ class _Strategy(_Part):
 
 
 class Header(_Part):
-    always = frozenset({"domain", "placement", "false_injections"})
+    always = frozenset({"domain", "placement", "false_injections", "foreign"})
 
     format: Literal["preceptor-library/1"]
     domain: str = ""
     placement: Placement = "system_end"
     false_injections: float = 0.05
+    foreign: float = 1.0
 
 
 class Document(Header):
@@ -159,7 +160,7 @@ def snapshot_of(document: Document) -> Snapshot:
         if strategy.scenario is not None and strategy.scenario not in homes:
             raise Misfit(("strategies", n, "scenario"), f"there is no scenario {strategy.scenario!r} in the file")
     return Snapshot(
-        Use(document.domain, document.placement, document.false_injections),
+        Use(document.domain, document.placement, document.false_injections, document.foreign),
         tuple(_scenario_versions(n, part, contexts) for n, part in _sorted(document.scenarios)),
         tuple(_strategy_versions(n, part) for n, part in _sorted(document.strategies)),
         {part.id: _evidence(n, part, contexts) for n, part in _sorted(document.strategies) if part.evidence},

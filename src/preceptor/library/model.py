@@ -106,7 +106,10 @@ class Guidance:
     strategies: tuple[Strategy, ...] = ()
     placement: Placement = "system_end"
     false_injections: float = 0.05
-    """Chosen rate of slots in contexts that belong to no scenario."""
+    """Chosen share of contexts in which a slot stands though the context belongs to no scenario."""
+    foreign: float = 1.0
+    """Share of contexts met that belong to no scenario, as estimated while teaching. 1: not known, so the chosen rate is
+    kept among those alone."""
 
     def of(self, scenario: str | None) -> tuple[Strategy, ...]:
         """The strategies of a scenario (None: the general ones), most valuable first."""
@@ -121,6 +124,7 @@ class Guidance:
                 "domain": self.domain,
                 "placement": self.placement,
                 "false_injections": self.false_injections,
+                "foreign": round(self.foreign, 6),
                 "scenarios": sorted([s.id, s.description, [c.key for c in s.examples]] for s in self.scenarios),
                 "strategies": sorted([s.id, s.text, s.scenario or "", round(s.value, 6)] for s in self.strategies),
             }

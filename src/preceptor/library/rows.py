@@ -19,7 +19,7 @@ from preceptor.dialogue.conversation import Context, Turn
 from preceptor.errors import UserError
 from preceptor.library import tables
 from preceptor.library.lint import lint_text
-from preceptor.library.model import Evidence, Placement, Scenario, Strategy
+from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy
 from preceptor.storage.canonical import canonical, content_hash
 
 ItemT = TypeVar("ItemT")
@@ -83,6 +83,19 @@ class Use:
     domain: str = ""
     placement: Placement = "system_end"
     false_injections: float = 0.05
+    foreign: float = 1.0
+
+    @classmethod
+    def of(cls, guidance: Guidance) -> "Use":
+        return cls(guidance.domain, guidance.placement, guidance.false_injections, guidance.foreign)
+
+    def columns(self) -> dict[str, Any]:
+        return {
+            "domain": self.domain,
+            "placement": self.placement,
+            "false_injections": self.false_injections,
+            "foreign_share": self.foreign,
+        }
 
 
 class Shelf:
@@ -98,17 +111,14 @@ class Shelf:
         mine = tables.libraries.c.name == self.library
         row = self.connection.execute(sa.select(tables.libraries.c.name).where(mine).with_for_update()).first()
         if row is None:
-            use = Use()
-            values = {"domain": use.domain, "placement": use.placement, "false_injections": use.false_injections}
-            self.connection.execute(tables.libraries.insert(), values | {"name": self.library})
+            self.connection.execute(tables.libraries.insert(), Use().columns() | {"name": self.library})
 
     def use(self) -> Use:
         row = self._library_row()
-        return Use() if row is None else Use(row.domain, row.placement, row.false_injections)
+        return Use() if row is None else Use(row.domain, row.placement, row.false_injections, row.foreign_share)
 
     def set_use(self, use: Use) -> None:
-        values = {"domain": use.domain, "placement": use.placement, "false_injections": use.false_injections}
-        self._update(values)
+        self._update(use.columns())
 
     def live(self) -> str | None:
         row = self._library_row()

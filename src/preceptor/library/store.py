@@ -280,7 +280,7 @@ def _guidance(shelf: Shelf, which: Which) -> Guidance:
     homes: set[str | None] = {None, *(scenario.id for scenario in scenarios)}
     everything = (strategy_of(row) for row in shelf.strategy_rows().values())
     chosen = tuple(s for s in everything if s.scenario in homes and _belongs(s, which))
-    return Guidance(use.domain, scenarios, chosen, use.placement, use.false_injections)
+    return Guidance(use.domain, scenarios, chosen, use.placement, use.false_injections, use.foreign)
 
 
 def _belongs(strategy: Strategy, which: Which) -> bool:

@@ -11,6 +11,7 @@ libraries = sa.Table(
     sa.Column("domain", sa.String, nullable=False),
     sa.Column("placement", sa.String, nullable=False),
     sa.Column("false_injections", sa.Float, nullable=False),
+    sa.Column("foreign_share", sa.Float, nullable=False),
     sa.Column("live", sa.String),
 )
 """`live` is the hash of the release in force."""

@@ -31,15 +31,16 @@ class Calibration:
 def calibrate(left_out: LeftOut, false_injections: float, foreign: float = 1.0) -> Calibration:
     """The threshold that lets through the chosen share of contexts that belong to no label, as far as can be known.
 
-    `foreign`: the share of all contexts met that belong to no label. 1 bounds the rate among these; less bounds it among
-    all contexts, `foreign` times the rate among these.
+    `foreign`: the share of all contexts met that belong to no label. 1 bounds the rate among these; less bounds it
+    among all contexts: `foreign` times the rate among these.
     """
-    rate = false_injections / foreign if foreign > 0 else 1.0
+    share = temperature(left_out)[0]
+    if foreign >= 1:
+        return Calibration(_threshold(left_out, false_injections), share)
     floor = float(np.quantile(left_out.known.max(axis=1), 1 - KEPT)) if left_out.known.size else HALFWAY
-    threshold = (
-        floor if rate >= 1 else max(floor, _threshold(left_out, rate)) if foreign < 1 else _threshold(left_out, rate)
-    )
-    return Calibration(threshold, temperature(left_out)[0])
+    if foreign <= false_injections:
+        return Calibration(floor, share)
+    return Calibration(max(floor, _threshold(left_out, false_injections / foreign)), share)
 
 
 def probabilities(scores: Matrix, temperature: float) -> Matrix:

@@ -52,6 +52,7 @@ class Retriever:
             embedder or StaticEmbedder(),
             guidance.false_injections,
             background=[context.turns for context in background],
+            foreign=guidance.foreign,
             descriptions={scenario.id: scenario.description for scenario in scenarios},
         )
 

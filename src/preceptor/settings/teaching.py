@@ -174,8 +174,7 @@ class Record:
         self.kept += 1
         now = {scenario.id for scenario in taught.scenarios}
         strategies = (*taught.accepted, *(strategy for strategy, _ in taught.refused), *taught.dropped)
-        guidance = taught.guidance
-        use = Use(guidance.domain, guidance.placement, guidance.false_injections)
+        use = Use.of(taught.guidance)
         retired = sorted(self.known - now)
         batch = Batch(taught.scenarios, strategies, taught.evidence, retired, use)
         self.library.store(batch, self.teaching.run.id, str(self.kept))

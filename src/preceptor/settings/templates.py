@@ -15,6 +15,8 @@ from preceptor.settings.schema import ROLES
 from preceptor.simulated.world import World, shipped_names
 
 DOMAIN_FILE = "domain.yaml"
+Sections = Mapping[str, Mapping[str, Any]]
+"""Settings by section name."""
 
 
 def names() -> tuple[str, ...]:
@@ -22,8 +24,10 @@ def names() -> tuple[str, ...]:
     return shipped_names()
 
 
-def write(folder: Path, template: str) -> tuple[Path, ...]:
+def write(folder: Path, template: str, changes: Sections | None = None) -> tuple[Path, ...]:
     """Write a new project's files into a folder, which is made if need be.
+
+    `changes`: sections of the settings, such as ``models.student``, that are to say something else.
 
     Raises:
         NotFound: there is no such template.
@@ -33,7 +37,7 @@ def write(folder: Path, template: str) -> tuple[Path, ...]:
     if template not in names():
         raise NotFound(f"There is no template {template!r}; there are: {', '.join(names())}.")
     world = World.shipped(template)
-    texts = {folder / FILE: settings_text(world), folder / DOMAIN_FILE: domain_text(world.domain)}
+    texts = {folder / FILE: settings_text(world, changes), folder / DOMAIN_FILE: domain_text(world.domain)}
     for path in texts:
         if path.exists():
             raise Conflict(f"{str(path)!r} is there already and was left alone. Choose another name, or move it away.")
@@ -44,11 +48,12 @@ def write(folder: Path, template: str) -> tuple[Path, ...]:
     return tuple(texts)
 
 
-def settings_text(world: World) -> str:
-    """preceptor.toml with every role played by the world."""
-    return commented(
-        {f"models.{role}": {"kind": "simulated", "world": world.name, "model": world.roles[role]} for role in ROLES}
-    )
+def settings_text(world: World, changes: Sections | None = None) -> str:
+    """preceptor.toml with every role played by the world, but for what is changed."""
+    played: dict[str, Mapping[str, Any]] = {
+        f"models.{role}": {"kind": "simulated", "world": world.name, "model": world.roles[role]} for role in ROLES
+    }
+    return commented({**played, **(changes or {})})
 
 
 def domain_text(domain: Mapping[str, Any]) -> str:

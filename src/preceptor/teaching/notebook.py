@@ -16,6 +16,8 @@ class Notebook:
     domain: str
     false_injections: float
     placement: Placement = "system_end"
+    foreign: float = 1.0
+    """Share of the moments of the last iteration that belonged to no scenario known before it."""
     book: Book = field(default_factory=Book)
     accepted: dict[str, Strategy] = field(default_factory=dict)
     waiting: dict[str, Strategy] = field(default_factory=dict)
@@ -29,7 +31,7 @@ class Notebook:
     @classmethod
     def opened(cls, start: Guidance) -> "Notebook":
         """A notebook that goes on from a library."""
-        notebook = cls(start.domain, start.false_injections, start.placement)
+        notebook = cls(start.domain, start.false_injections, start.placement, start.foreign)
         for scenario in start.scenarios:
             notebook.book.open(scenario)
         notebook.accepted = {strategy.id: strategy for strategy in start.strategies}
@@ -42,6 +44,7 @@ class Notebook:
             tuple(self.accepted.values()),
             self.placement,
             self.false_injections,
+            self.foreign,
         )
 
     def in_force(self, scenario: str) -> tuple[Strategy, ...]:

@@ -61,22 +61,28 @@ class Book:
         del self.scenarios[gone]
 
 
-async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> None:
-    """Put moments into the book's scenarios, opening new ones where none fits."""
+async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> int:
+    """Put moments into the book's scenarios, opening new ones where none fits.
+
+    Returns how many belonged to a scenario that was known before.
+    """
     asking = _join_near_duplicates(crew, book, moments)
     placed = await crew.all(
         "scenarios", [partial(ask_where, crew, moment.context, shortlist) for moment, shortlist in asking]
     )
+    at_home = len(moments) - len(asking)
     fresh: list[tuple[Moment, Scenario]] = []
     for (moment, shortlist), answer in zip(asking, placed, strict=True):
         if answer is None:
             continue
         if 0 < answer.scenario <= len(shortlist):
             book.add(shortlist[answer.scenario - 1].id, moment, crew.settings.examples)
+            at_home += 1
         elif moment.falls_short and answer.description.strip():
             description = " ".join(answer.description.split())
             fresh.append((moment, Scenario(Scenario.new_id(description, moment.context), description)))
     await _open_fresh(crew, book, fresh)
+    return at_home
 
 
 async def _open_fresh(crew: Crew, book: Book, fresh: Sequence[tuple[Moment, Scenario]]) -> None:

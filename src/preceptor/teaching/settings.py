@@ -54,7 +54,7 @@ class Teaching(pydantic.BaseModel):
     min_rise: Annotated[float, pydantic.Field(ge=0)] = 0.02
     """Rise of the held-out score, on the scale of 1 to 5, that counts as one."""
     false_injections: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
-    """Share of contexts belonging to no scenario in which the student may still be given strategies."""
+    """Share of all contexts in which the student may be given strategies though the context belongs to no scenario."""
     choose_placement: bool = True
     """Measure where in the prompt this student heeds strategies best."""
     consolidate: bool = True

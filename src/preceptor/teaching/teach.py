@@ -144,7 +144,8 @@ class Lessons:
         if iteration == 1:
             conversations += self.logs
         moments = await compare(crew, student, conversations)
-        await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
+        at_home = await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
+        self.notebook.foreign = 1 - at_home / max(1, len(moments))
         await self._work({moment.context.key for moment in moments}, last_chance=False)
         await self._score(iteration)
         return (len(self.notebook.scenarios), len(self.notebook.accepted)) != before

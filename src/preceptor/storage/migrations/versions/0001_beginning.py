@@ -73,6 +73,7 @@ def _libraries() -> None:
         sa.Column("domain", sa.String, nullable=False),
         sa.Column("placement", sa.String, nullable=False),
         sa.Column("false_injections", sa.Float, nullable=False),
+        sa.Column("foreign_share", sa.Float, nullable=False),
         sa.Column("live", sa.String),
     )
     op.create_table(
