@@ -1,0 +1,157 @@
+"""A project that is taught by the real command in a process of its own, which can be timed and killed.
+
+Small on purpose, with a gate so wide that a few strategies pass: what is measured is the machinery, not the method.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from preceptor.settings import templates
+from preceptor.settings.project import Project
+from preceptor.settings.reading import FILE
+from preceptor.settings.rendering import commented
+from preceptor.settings.schema import ROLES
+from preceptor.simulated.world import World, shipped_names
+from preceptor.storage.runs import Run, Runs
+
+SMALL: Mapping[str, Any] = {
+    "iterations": 2,
+    "customers": 12,
+    "held_out": 4,
+    "min_contexts": 3,
+    "looks": (8, 16),
+    "alpha": 0.3,
+}
+TINY: Mapping[str, Any] = {**SMALL, "iterations": 1, "customers": 4, "held_out": 2, "choose_placement": False}
+PRICES: Mapping[str, Mapping[str, str]] = {
+    "teacher": {"price_input": "2.5", "price_output": "10"},
+    "student": {"price_input": "0.0375", "price_output": "0.15"},
+    "customer": {"price_input": "0.15", "price_output": "0.6"},
+    "judge": {"price_input": "1.1", "price_output": "4.4"},
+}
+"""Per million tokens, as providers ask; not round, so that calls cost fractions of the smallest unit kept."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    """Negative: the signal that ended it."""
+    out: str
+    err: str
+    seconds: float
+    """Wall time, start of the process included."""
+    cpu: float
+    """Seconds of user and system time of its process."""
+
+    @property
+    def resumable(self) -> bool:
+        """It said how to go on, and no more than that."""
+        return "preceptor teach --resume " in self.err and "Traceback" not in self.err
+
+
+class Teaching:
+    """A command that is running. The process is ours; it starts no others."""
+
+    def __init__(self, arguments: tuple[str, ...], log: Path) -> None:
+        self._out, self._err = log.with_suffix(".out"), log.with_suffix(".err")
+        self._before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self._began = time.monotonic()
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen([command(), *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._began
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+
+    def ended(self) -> Ended:
+        """Wait for its end."""
+        code = self._process.wait()
+        seconds, after = self.age, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - self._before.ru_utime - self._before.ru_stime
+        return Ended(code, self._out.read_text(), self._err.read_text(), seconds, cpu)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A project in a folder."""
+
+    folder: Path
+
+    @classmethod
+    def open(
+        cls, folder: Path, world: World, models: Mapping[str, Mapping[str, Any]], teaching: Mapping[str, Any]
+    ) -> "Desk":
+        """A new project with the world's domain; models by role."""
+        folder.mkdir(parents=True)
+        values = {f"models.{role}": models[role] for role in ROLES} | {"teaching": teaching}
+        (folder / FILE).write_text(commented(values), "utf-8")
+        (folder / templates.DOMAIN_FILE).write_text(templates.domain_text(world.domain), "utf-8")
+        return cls(folder)
+
+    def start(self, *more: str) -> Teaching:
+        """`preceptor teach`, going on with the run there is, if any."""
+        run = self.run
+        onward = ("--resume", run.id) if run else ()
+        return Teaching(("teach", "--yes", "--project", str(self.folder), *onward, *more), self.folder / "log")
+
+    def teach(self, *more: str) -> Ended:
+        return self.start(*more).ended()
+
+    @property
+    def project(self) -> Project:
+        return Project.load(self.folder)
+
+    @property
+    def run(self) -> Run | None:
+        """The one run, as the database has it; None: a kill came before there was one."""
+        if not (self.folder / "preceptor.db").exists():
+            return None
+        with self.project.database(create=True) as db:
+            return next(iter(Runs(db).list()), None)
+
+    @property
+    def hash(self) -> str:
+        """Of the library as it stands in the database."""
+        with self.project.database() as db:
+            return self.project.library(db).guidance("accepted").hash
+
+
+def simulated(world: str, roles: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Models in the process that teaches."""
+    return {role: {"kind": "simulated", "world": world, "model": roles[role]} for role in ROLES}
+
+
+def endpoints(url: str, roles: Mapping[str, str], **more: Any) -> dict[str, dict[str, Any]]:
+    """The same models behind an address."""
+    return {role: {"kind": "openai", "base_url": url, "model": roles[role], **PRICES[role], **more} for role in ROLES}
+
+
+def load_world(name: str) -> World:
+    """A shipped world, or a world file."""
+    return World.shipped(name) if name in shipped_names() else World.load(Path(name))
+
+
+def quick() -> bool:
+    return bool(os.environ.get("QUICK"))
+
+
+def command() -> str:
+    return str(Path(sys.executable).with_name("preceptor"))

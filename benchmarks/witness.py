@@ -1,0 +1,139 @@
+"""A world behind HTTP that keeps count of what reaches it: what a provider would put on the bill, whatever we think.
+
+Simulated. Runs in a thread on a free port of 127.0.0.1.
+"""
+
+import asyncio
+import hashlib
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import orjson
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from preceptor.llm import wire
+from preceptor.llm.prices import Price
+from preceptor.simulated.faults import Faults
+from preceptor.simulated.server import create_app
+from preceptor.simulated.world import World
+from preceptor.storage.canonical import canonical
+
+Name = tuple[str, str]
+"""A request as both sides can name it: the model, and the hash of what it was asked."""
+
+
+@dataclass
+class Tally:
+    """What arrived and what was generated since the count began."""
+
+    arrivals: Counter[Name] = field(default_factory=Counter)
+    tokens: int = 0
+    money: Fraction = Fraction(0)
+    """Unrounded, at the prices the witness was given."""
+    open: int = 0
+    """Requests being answered."""
+
+    @property
+    def calls(self) -> int:
+        return self.arrivals.total()
+
+    @property
+    def again(self) -> dict[Name, int]:
+        """Requests that came more than once, with how many times too many."""
+        return {name: count - 1 for name, count in self.arrivals.items() if count > 1}
+
+
+class Witness:
+    """An ASGI application that passes everything on and counts chat completions."""
+
+    def __init__(self, app: ASGIApp, prices: Mapping[str, Price]) -> None:
+        """Prices by model; a model without one is free."""
+        self._app = app
+        self._prices = prices
+        self.tally = Tally()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        tally, body = self.tally, await _body(receive)
+        name, request = wire.parse_request(orjson.loads(body))
+        tally.arrivals[name_of(name, canonical(request))] += 1
+        tally.open += 1
+        answer = bytearray()
+
+        async def pass_on(message: Message) -> None:
+            answer.extend(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, _replay(body), pass_on)
+        finally:
+            tally.open -= 1
+            self._bill(tally, name, bytes(answer))
+
+    def _bill(self, tally: Tally, model: str, answer: bytes) -> None:
+        try:
+            usage = wire.parse_usage(orjson.loads(answer))
+        except orjson.JSONDecodeError:  # a cut reply: nobody can know what it used
+            return
+        price = self._prices.get(model, Price())
+        tally.tokens += usage.total
+        tally.money += Fraction(price.prompt) * usage.prompt_tokens / 1_000_000
+        tally.money += Fraction(price.completion) * usage.completion_tokens / 1_000_000
+
+
+def name_of(model: str, request: bytes) -> Name:
+    """Of a model's name and a request's canonical JSON, which is how the ledger keeps it."""
+    return model, hashlib.sha256(request).hexdigest()
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    witness: Witness
+
+    @property
+    def tally(self) -> Tally:
+        return self.witness.tally
+
+
+@contextmanager
+def serving(
+    world: World, prices: Mapping[str, Price] | None = None, faults: Faults | None = None, latency: float = 0.0
+) -> Iterator[Served]:
+    """A witness at work; `latency` in seconds before each answer."""
+    witness = Witness(create_app(world, faults, latency), prices or {})
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    server = uvicorn.Server(uvicorn.Config(witness, log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=asyncio.run, args=(server.serve([listening]),))
+    thread.start()
+    try:
+        yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", witness)
+    finally:
+        # Forced: a killed caller's connections may be half open, and nothing is to be waited for.
+        server.should_exit = server.force_exit = True
+        thread.join()
+        listening.close()
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _replay(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
