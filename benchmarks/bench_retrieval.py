@@ -21,7 +21,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,7 +28,9 @@ import numpy as np
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import CachedEmbedder, Embedder, StaticEmbedder
+from preceptor.retrieval.features import Weights
 from preceptor.retrieval.matcher import Example, Match, Matcher
+from preceptor.retrieval.weighing import WHOLE
 from preceptor.simulated.world import Digits, World
 
 Turns = tuple[Turn, ...]
@@ -58,12 +59,11 @@ class Row:
 
     name: str
     embedder: Embedder
-    lexical: float | None = None
-    """None: as shipped."""
+    weights: Weights | None = None
+    """None: learned, as shipped."""
 
     def fit(self, examples: Sequence[Example]) -> Matcher:
-        fit = partial(Matcher.fit, examples, self.embedder, false_injections=CHOSEN)
-        return fit() if self.lexical is None else fit(lexical=self.lexical)
+        return Matcher.fit(examples, self.embedder, CHOSEN, weights=self.weights)
 
 
 @dataclass(frozen=True)
@@ -317,12 +317,13 @@ def verdicts(default: dict[str, float], dense: dict[str, float] | None) -> dict[
 
 def rows(onnx: Path | None) -> list[Row]:
     static = CachedEmbedder(StaticEmbedder(), memory=0)
-    found = [Row("lexical", static, 1.0), Row("static", static, 0.0), Row("default", static)]
+    words, vectors = Weights(WHOLE, 1.0), Weights(WHOLE, 0.0)
+    found = [Row("lexical", static, words), Row("static", static, vectors), Row("default", static)]
     if onnx is not None:
         from preceptor.retrieval.onnx import OnnxEmbedder
 
         dense = CachedEmbedder(OnnxEmbedder(onnx), memory=200_000)
-        found[2:2] = [Row("dense", dense, 0.0), Row("dense + words", dense)]
+        found[2:2] = [Row("dense", dense, vectors), Row("dense + words", dense)]
     return found
 
 

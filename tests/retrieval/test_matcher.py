@@ -8,6 +8,7 @@ import pytest
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
 from preceptor.retrieval.embedding import StaticEmbedder, Vectors
+from preceptor.retrieval.features import Weights
 from preceptor.retrieval.matcher import Example, Matcher, conversations
 
 STATIC = StaticEmbedder()
@@ -167,7 +168,9 @@ def test_left_out_labels_get_through_at_about_the_chosen_rate() -> None:
         return customer(" ".join(rng.sample(topics[topic], 5) + rng.sample(words, 5)))
 
     known, strange = sorted(topics)[:30], sorted(topics)[30:]
-    matcher = Matcher.fit([Example(met(t), t) for t in known for _ in range(8)], STATIC, 0.1, lexical=1.0)
+    matcher = Matcher.fit(
+        [Example(met(t), t) for t in known for _ in range(8)], STATIC, 0.1, weights=Weights((0.3, 0.3, 0.4), 1.0)
+    )
     rate = np.mean([not match.abstained for match in matcher.match_all([met(t) for t in strange for _ in range(40)])])
     kept = np.mean([not match.abstained for match in matcher.match_all([met(t) for t in known for _ in range(10)])])
     assert 0.03 <= rate <= 0.2

@@ -6,9 +6,10 @@ import pytest
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import StaticEmbedder
 from preceptor.retrieval.features import Features, likeness, read_contexts
-from preceptor.retrieval.kernel import Ridge, kernel, targets
+from preceptor.retrieval.kernel import Ridge, diagonal, kernel, targets
 from preceptor.retrieval.scoring import Local, Whole
 from preceptor.retrieval.search import ExactSearch, IndexSearch
+from preceptor.retrieval.weighing import CHOICES
 from preceptor.retrieval.windows import Reader
 
 WORDS = (
@@ -34,12 +35,12 @@ def some(count: int, seed: int = 0) -> tuple[Features, np.ndarray[tuple[int], np
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 5, count)
     texts = [" ".join(rng.choice(WORDS[label * 3 : label * 3 + 5], 4)) for label in labels]
-    features, _ = read_contexts([(Turn("customer", text),) for text in texts], Reader(StaticEmbedder()))
-    return features, labels.astype(np.intp)
+    views, _ = read_contexts([(Turn("customer", text),) for text in texts], Reader(StaticEmbedder()))
+    return views.weighted(CHOICES[0]), labels.astype(np.intp)
 
 
 def fitted(features: Features, labels: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Ridge:
-    return Ridge.fit(kernel(likeness(features, features)), targets(labels, 5))
+    return Ridge.fit(kernel(likeness(features, features)), targets(labels, 5), diagonal(labels))
 
 
 def test_likeness_is_at_most_one_and_one_for_the_same() -> None:
@@ -53,7 +54,9 @@ def test_left_out_in_closed_form_is_left_out_by_fitting_again() -> None:
     features, labels = some(40)
     out = np.array([3, 7, 21])
     kept = np.setdiff1d(np.arange(40), out)
-    again = Whole(features.rows(kept), labels[kept], fitted(features.rows(kept), labels[kept]))
+    fewer = features.rows(kept)
+    ridge = Ridge.fit(kernel(likeness(fewer, fewer)), targets(labels[kept], 5), diagonal(labels)[kept])
+    again = Whole(fewer, labels[kept], ridge)
     np.testing.assert_allclose(fitted(features, labels).without(out), again.score(features.rows(out)), atol=2e-3)
 
 

@@ -14,22 +14,19 @@ from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import unit
-from preceptor.retrieval.windows import PROFILES, REACHES, Read, Reader, spoken, starts
+from preceptor.retrieval.windows import WINDOWS, Read, Reader, spoken, starts
 
 Matrix = NDArray[np.float32]
 
-LEXICAL = 0.3
-"""Share of words against word vectors in likeness; 0.2 to 0.5 measured alike, none and all both worse."""
-
 
 @dataclass(frozen=True)
-class Mix:
-    """What likeness is made of."""
+class Weights:
+    """How much each kind of evidence counts in likeness."""
 
-    lexical: float = LEXICAL
-    """Share of words against word vectors, 0 to 1."""
-    windows: tuple[float, ...] = PROFILES[0]
-    """Share of each window."""
+    windows: tuple[float, ...]
+    """Of each of `WINDOWS`; they sum to 1."""
+    lexical: float
+    """Of words against word vectors, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +34,14 @@ class Vocabulary:
     """The library's words and how rare each is."""
 
     ids: dict[str, int]
-    idf: Matrix
-    """(words + 1,); the last is for words the library has never seen: they match nothing, but they count as said."""
+    idf: tuple[Matrix, ...]
+    """Per window (words + 1,); the last is for words the library has never seen: they match nothing, but they count as
+    said."""
 
     @classmethod
     def of(cls, reads: Sequence[Read]) -> "Vocabulary":
-        """From distinct turns; smoothed inverse document frequency over them."""
-        ids: dict[str, int] = {}
-        for read in reads:
-            for word in read.words:
-                ids.setdefault(word, len(ids))
-        seen = np.zeros(len(ids) + 1)
-        for read in reads:
-            seen[[ids[word] for word in read.words]] += 1
-        return cls(ids, (np.log((1 + len(reads)) / (1 + seen)) + 1).astype(np.float32))
+        """The words of some turns; how rare they are is not known yet."""
+        return cls({word: index for index, word in enumerate(dict.fromkeys(w for r in reads for w in r.words))}, ())
 
     def counts(self, reads: Sequence[Read]) -> sp.csr_array:
         """reads × (words + 1)."""
@@ -84,6 +75,28 @@ class Features:
         return Features(self.dense[index], self.lexical[index])
 
 
+@dataclass(frozen=True)
+class Views:
+    """n contexts through each of `WINDOWS`, not yet weighed."""
+
+    dense: tuple[Matrix, ...]
+    """Per window n × dim, unit rows."""
+    lexical: tuple[sp.csr_array, ...]
+    """Per window n × (words + 1), unit rows."""
+
+    def rows(self, index: NDArray[np.intp]) -> "Views":
+        return Views(tuple(part[index] for part in self.dense), tuple(part[index] for part in self.lexical))
+
+    def weighted(self, weights: Weights) -> Features:
+        # Both sides of a dot product carry the root of a weight.
+        shares = [np.float32(share) for share in weights.windows]
+        dense = [
+            np.sqrt(s * np.float32(1 - weights.lexical)) * part for s, part in zip(shares, self.dense, strict=True)
+        ]
+        words = [np.sqrt(s * np.float32(weights.lexical)) * part for s, part in zip(shares, self.lexical, strict=True)]
+        return Features(np.hstack(dense), sp.hstack(words, format="csr"))
+
+
 def likeness(left: Features, right: Features) -> Matrix:
     """len(left) × len(right): the weighted mean of cosines over windows, of vectors and of words; at most 1."""
     words = left.lexical @ right.across
@@ -99,32 +112,27 @@ def products(left: Matrix, right: Matrix) -> Matrix:
 
 
 def read_contexts(
-    contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary | None = None, mix: Mix | None = None
-) -> tuple[Features, Vocabulary]:
-    """Features of contexts, in the words of a vocabulary (None: their own)."""
+    contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary | None = None
+) -> tuple[Views, Vocabulary]:
+    """What contexts say, in the words of a vocabulary (None: their own)."""
     said = [spoken(context) for context in contexts]
     reads = reader.read(turn.text for turns in said for turn in turns)
     order = {text: index for index, text in enumerate(reads)}
-    vocabulary = vocabulary or Vocabulary.of(list(reads.values()))
-    counts = vocabulary.counts(list(reads.values()))
+    words = vocabulary or Vocabulary.of(list(reads.values()))
+    table = words.counts(list(reads.values()))
     vectors = np.array([read.vector for read in reads.values()], np.float32).reshape(len(reads), reader.embedder.dim)
-    mix = mix or Mix()
-    members = list(zip(_members(said, order), mix.windows, strict=True))
-    dense = [_root(share * (1 - mix.lexical)) * unit(member @ vectors) for member, share in members]
-    words = [_root(share * mix.lexical) * _weighted(member @ counts, vocabulary.idf) for member, share in members]
-    return Features(np.hstack(dense), sp.hstack(words, format="csr")), vocabulary
-
-
-def _root(share: float) -> np.float32:
-    """Both sides of a dot product carry the root."""
-    return np.float32(share**0.5)
+    members = _members(said, order)
+    counts = [member @ table for member in members]
+    known = words if words.idf else Vocabulary(words.ids, tuple(map(_idf, counts)))
+    dense = tuple(unit(member @ vectors) for member in members)
+    return Views(dense, tuple(map(_weighted, counts, known.idf))), known
 
 
 def _members(said: Sequence[Sequence[Turn]], order: dict[str, int]) -> list[sp.csr_array]:
     """Per window: contexts × distinct turns, how often each turn is in the window."""
     begins = [starts(turns) for turns in said]
     members = []
-    for window in range(len(REACHES)):
+    for window in range(len(WINDOWS)):
         inside = [[order[turn.text] for turn in turns[b[window] :]] for turns, b in zip(said, begins, strict=True)]
         ends = np.cumsum([0, *map(len, inside)])
         columns = np.array([column for row in inside for column in row], np.int32)
@@ -132,6 +140,12 @@ def _members(said: Sequence[Sequence[Turn]], order: dict[str, int]) -> list[sp.c
         member.sum_duplicates()
         members.append(member)
     return members
+
+
+def _idf(counts: sp.csr_array) -> Matrix:
+    """Smoothed inverse document frequency over contexts; a word never met is as rare as can be."""
+    seen = np.bincount(counts.indices, minlength=counts.shape[1])
+    return np.asarray(np.log((1 + counts.shape[0]) / (1 + seen)) + 1, np.float32)
 
 
 def _weighted(counts: sp.csr_array, idf: Matrix) -> sp.csr_array:

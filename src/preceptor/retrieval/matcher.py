@@ -8,18 +8,16 @@ import numpy as np
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
-from preceptor.retrieval.calibration import Calibration, calibrate, probabilities, temperature
+from preceptor.retrieval.calibration import Calibration, calibrate, probabilities
 from preceptor.retrieval.embedding import Embedder
-from preceptor.retrieval.features import LEXICAL, Matrix, Mix, Vocabulary, read_contexts
+from preceptor.retrieval.features import Matrix, Vocabulary, Weights, read_contexts
 from preceptor.retrieval.kernel import Index
 from preceptor.retrieval.scoring import Scorer, scorer
-from preceptor.retrieval.windows import PROFILES, Reader, spoken
+from preceptor.retrieval.weighing import weigh
+from preceptor.retrieval.windows import Reader, spoken
 
 OPENING_WORDS = 8
 """Contexts whose first words agree are taken to come from one conversation; a greeting alone is too short to tell."""
-
-SAMPLE = 800
-"""Examples that choose the windows' shares: a fit takes a tenth of a second with so many."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,11 @@ class Matcher:
 
     labels: tuple[str, ...]
     embedder_id: str
+    weights: Weights
     calibration: Calibration
     _scorer: Scorer
     _reader: Reader
     _vocabulary: Vocabulary
-    _mix: Mix
 
     @classmethod
     def fit(
@@ -71,13 +69,13 @@ class Matcher:
         seed: int = 0,
         background: Sequence[Sequence[Turn]] = (),
         descriptions: Mapping[str, str] | None = None,
-        lexical: float = LEXICAL,
+        weights: Weights | None = None,
         foreign: float = 1.0,
     ) -> "Matcher":
         """Learn labels from examples.
 
         `background`: contexts known to belong to no label. `descriptions`: what each label is about, by label; a label
-        may have a description and no example. `lexical`: share of words against vectors in likeness, 0 to 1.
+        may have a description and no example. `weights`: of the evidence; learned from the examples if not given.
         `foreign`: see `calibrate`.
 
         Raises:
@@ -92,12 +90,13 @@ class Matcher:
         contexts = [*(e.turns for e in examples), *background, *((Turn("customer", d),) for d in described.values())]
         which = np.array([*(place[e.label] for e in examples), *(-1 for _ in background), *map(place.get, described)])
         reader = Reader(embedder)
-        mix = Mix(lexical, _windows(examples, reader, lexical, seed))
-        features, vocabulary = read_contexts(contexts, reader, mix=mix)
-        fitted = scorer(features, which.astype(np.intp), len(labels), seed)
-        left_out = fitted.left_out(conversations(contexts), np.arange(len(examples) + len(background)))
+        views, vocabulary = read_contexts(contexts, reader)
+        numbers, groups = which.astype(np.intp), conversations(contexts)
+        chosen = weights or weigh(views, numbers, groups, len(labels), seed)
+        fitted = scorer(views.weighted(chosen), numbers, len(labels), seed)
+        left_out = fitted.left_out(groups, np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
-        return cls(labels, embedder.id, calibration, fitted, reader, vocabulary, mix)
+        return cls(labels, embedder.id, chosen, calibration, fitted, reader, vocabulary)
 
     def match(self, turns: Sequence[Turn]) -> Match:
         """The labels of a context, likeliest first, and whether it belongs to any.
@@ -111,31 +110,14 @@ class Matcher:
         """The same for many contexts, in less time each."""
         if not self.labels or not contexts:
             return [Match((), 0.0, self.calibration.threshold) for _ in contexts]
-        features, _ = read_contexts(contexts, self._reader, self._vocabulary, self._mix)
-        return [self._judge(scores) for scores in self._scorer.score(features)]
+        views, _ = read_contexts(contexts, self._reader, self._vocabulary)
+        return [self._judge(scores) for scores in self._scorer.score(views.weighted(self.weights))]
 
     def _judge(self, scores: Matrix) -> Match:
         shares = probabilities(scores, self.calibration.temperature)
         order = np.argsort(-scores, kind="stable")
         ranked = tuple((self.labels[index], float(shares[index])) for index in order)
         return Match(ranked, float(scores[order[0]]), self.calibration.threshold)
-
-
-def _windows(examples: Sequence[Example], reader: Reader, lexical: float, seed: int) -> tuple[float, ...]:
-    """The shares of the windows under which a sample of the examples, left out, find their labels best."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(examples))[:SAMPLE])
-    contexts = [examples[at].turns for at in chosen]
-    labels = np.unique([examples[at].label for at in chosen], return_inverse=True)[1].astype(np.intp)
-    if len(set(labels)) < 2:
-        return PROFILES[0]
-    groups, every = conversations(contexts), np.arange(len(contexts))
-
-    def loss(windows: tuple[float, ...]) -> float:
-        features, _ = read_contexts(contexts, reader, mix=Mix(lexical, windows))
-        said = scorer(features, labels, int(labels.max()) + 1, seed).left_out(groups, every)
-        return round(temperature(said)[1], 3)
-
-    return min(PROFILES, key=loss)
 
 
 def conversations(contexts: Sequence[Sequence[Turn]]) -> Index:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
 import scipy.linalg
 
 from preceptor.retrieval.features import Features, Matrix, likeness, products
-from preceptor.retrieval.kernel import RIDGE, Index, Ridge, kernel, split, targets
+from preceptor.retrieval.kernel import Index, Ridge, diagonal, kernel, split, targets
 from preceptor.retrieval.search import Nearest, nearest
 
 TOGETHER = 3_000
@@ -45,7 +45,8 @@ class Scorer(Protocol):
 def scorer(examples: Features, labels: Index, count: int, seed: int) -> Scorer:
     """`labels`: per example, −1 for background; `count`: how many labels there are."""
     if len(examples) <= TOGETHER:
-        return Whole(examples, labels, Ridge.fit(kernel(likeness(examples, examples)), targets(labels, count)))
+        alike = likeness(examples, examples)
+        return Whole(examples, labels, Ridge.fit(kernel(alike), targets(labels, count), diagonal(labels)))
     return Local(examples, labels, count, nearest(examples.dense), seed)
 
 
@@ -107,6 +108,10 @@ class Local:
     def _others(self, groups: Index, at: int, found: Index) -> Index:
         return np.asarray(found[groups[found] != groups[at]])
 
+    @cached_property
+    def _diagonal(self) -> Matrix:
+        return diagonal(self.labels)
+
     def _strangers(self, groups: Index, at: int, found: Index) -> Index:
         other = self._others(groups, at, found)
         return np.asarray(other[(self.labels[other] != self.labels[at]) | (self.labels[at] < 0)])
@@ -121,7 +126,7 @@ class Local:
         alike = likeness(context, near)[0]
         best = np.sort(np.argsort(-alike, kind="stable")[:NEIGHBOURS])
         near = near.rows(best)
-        ridged = kernel(likeness(near, near)) + np.float32(RIDGE) * np.eye(len(near), dtype=np.float32)
+        ridged = kernel(likeness(near, near)) + np.diag(self._diagonal[found[best]])
         weights = scipy.linalg.solve(ridged, kernel(alike[best]), assume_a="pos")
         return np.asarray(weights @ targets(self.labels[found[best]], self.count), np.float32)
 

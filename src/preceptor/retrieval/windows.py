@@ -1,6 +1,7 @@
 """A context as seen through windows: the customer's last turn, the last two with what the agent said between, all.
 
-Openings say little, and a whole conversation forgets a change of subject; so likeness is measured through every window.
+Openings say little, and a whole conversation forgets a change of subject; so likeness is measured through every window
+(`weighing` learns how much each counts).
 A window's vector is the weighted sum of its turns' vectors, and its words are theirs together: a new turn costs one
 turn, however long the conversation.
 """
@@ -18,11 +19,8 @@ from numpy.typing import NDArray
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import Embedder, Vectors
 
-REACHES: tuple[int | None, ...] = (1, 2, None)
+WINDOWS: tuple[int | None, ...] = (1, 2, None)
 """How many of the customer's turns each window reaches back; None: all."""
-PROFILES: tuple[tuple[float, ...], ...] = ((0.2, 0.25, 0.55), (1 / 3, 1 / 3, 1 / 3), (0.55, 0.25, 0.2), (0.8, 0.1, 0.1))
-"""Shares of the windows in likeness. In one library a kind of context is a property of the whole conversation, in
-another of the customer's last message, so each library's own contexts choose, left out (docs/design/retrieval.md)."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
 _stemmer = snowballstemmer.stemmer("english")
@@ -78,9 +76,9 @@ def spoken(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def starts(turns: Sequence[Turn]) -> list[int]:
-    """Where each of the windows begins in the turns."""
+    """Where each of `WINDOWS` begins in the turns."""
     customers = [index for index, turn in enumerate(turns) if turn.party == "customer"]
-    return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach in REACHES]
+    return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach in WINDOWS]
 
 
 def stems(text: str) -> list[str]:
