@@ -5,19 +5,24 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
 from preceptor.retrieval.calibration import Calibration, calibrate, probabilities
 from preceptor.retrieval.embedding import Embedder
-from preceptor.retrieval.features import Matrix, Vocabulary, Weights, read_contexts
+from preceptor.retrieval.features import Features, Matrix, Vocabulary, Weights, likeness, read_contexts
 from preceptor.retrieval.kernel import Index
-from preceptor.retrieval.scoring import Scorer, scorer
+from preceptor.retrieval.scoring import TOGETHER, Scorer, scorer
 from preceptor.retrieval.weighing import weigh
 from preceptor.retrieval.windows import Reader, spoken
 
 OPENING_WORDS = 8
 """Contexts whose first words agree are taken to come from one conversation; a greeting alone is too short to tell."""
+
+TWINS = 0.8
+"""Likeness from which two contexts are taken for the same words, names and typing errors apart."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,9 @@ class Matcher:
         views, vocabulary = read_contexts(contexts, reader)
         numbers, groups = which.astype(np.intp), conversations(contexts)
         chosen = weights or weigh(views, numbers, groups, len(labels), seed)
-        fitted = scorer(views.weighted(chosen), numbers, len(labels), seed)
-        left_out = fitted.left_out(groups, np.arange(len(examples) + len(background)))
+        features = views.weighted(chosen)
+        fitted = scorer(features, numbers, len(labels), seed)
+        left_out = fitted.left_out(apart(groups, features), np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
         return cls(labels, embedder.id, chosen, calibration, fitted, reader, vocabulary)
 
@@ -124,6 +130,18 @@ def conversations(contexts: Sequence[Sequence[Turn]]) -> Index:
     """A number per context, equal where they seem to come from one conversation."""
     seen: dict[tuple[str, ...], int] = {}
     return np.array([seen.setdefault(_opening(context), len(seen)) for context in contexts], np.intp)
+
+
+def apart(groups: Index, features: Features) -> Index:
+    """Groups, joined where their contexts say nearly the same.
+
+    Customers to come will put it in words of their own, so how sure to be is learned from contexts without their twins.
+    """
+    if not 0 < len(groups) <= TOGETHER:
+        return groups
+    twins = sp.csr_array(likeness(features, features) >= TWINS)
+    members = sp.csr_array((np.ones(len(groups), np.int32), (groups, np.arange(len(groups)))))
+    return np.asarray(connected_components(members.T @ members + twins, directed=False)[1], np.intp)
 
 
 def _opening(context: Sequence[Turn]) -> tuple[str, ...]:
