@@ -4,7 +4,7 @@ import pytest
 
 from preceptor.library.model import Placement, Strategy
 from preceptor.llm.messages import Message
-from preceptor.student.slot import place, render
+from preceptor.student.slot import place, render, repeats
 
 MESSAGES = (
     Message("system", "Rules."),
@@ -40,3 +40,16 @@ def test_the_slot_stands_where_it_is_told_and_nowhere_else(placement: Placement,
     untouched = [message for message in placed if SLOT not in message.content]
     assert untouched == [message for message in MESSAGES if message in placed]
     assert len(untouched) >= 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "recited"),
+    [
+        (f"({SLOT})", True),
+        ("(guidance for this\nconversation:\n- Provide the customer with an account number.)", True),
+        ("Of course. [Note to the agent, not written by the customer.]", True),
+        ("I have made a note of your number for the engineer. Could you be brief?", False),
+    ],
+)
+def test_a_reply_that_recites_the_slot_is_told_from_one_that_follows_it(reply: str, recited: bool) -> None:
+    assert repeats(reply) is recited

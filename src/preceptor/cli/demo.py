@@ -1,8 +1,10 @@
 """`preceptor demo`: the main job on a simulated world, from an empty folder to a before/after table."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,8 +14,15 @@ if TYPE_CHECKING:
     from preceptor.evaluation.report import Report
     from preceptor.library.model import Guidance
     from preceptor.settings.project import Project
+    from preceptor.storage.database import Database
     from preceptor.teaching.teach import Taught
 
+Kind = Literal["simulated", "local"]
+"""What the student is: one of the world's, or SmolLM2 on this machine (`cli.local`)."""
+REAL: dict[Kind, str] = {
+    "simulated": "simulated",
+    "local": "the student is real; customers, teacher and judge are simulated",
+}
 SHOWN = 12
 """Strategies printed: about a screen."""
 
@@ -22,28 +31,43 @@ def demo(
     template: Annotated[str, typer.Option(help="Which simulated desk: broadband or airline.")] = "broadband",
     customers: Annotated[int, typer.Option(min=20, help="Unseen customers of the before/after table.")] = 100,
     folder: Annotated[Path, typer.Option(help="Where to; a number is added when it is there already.")] = Path("demo"),
+    student: Annotated[
+        Kind, typer.Option(help="The world's student, or SmolLM2 on this machine (extra `local`; takes half an hour).")
+    ] = "simulated",
     overrides: SetOption = None,
 ) -> None:
     """Show the main job in a few minutes: teach a simulated student, print what was learned and what it is worth.
 
-    No key and no network are needed: every model is simulated, and every figure says so.
+    No key and no network are needed: every model is simulated, and every figure says so. With `--student local` the
+    student is a real and very weak one, so expect it to learn little.
     """
+    from preceptor.cli import local
+    from preceptor.settings import templates
+
+    cast: AbstractContextManager[templates.Sections] = local.student() if student == "local" else nullcontext({})
+    with cast as sections:
+        place = _free(folder)
+        templates.write(place, template, sections, local.TOPICS if sections else None)
+        _run(place, overrides or (), customers, student)
+    if sections:
+        typer.echo(f"The student's server has ended; before you chat, start it again:\n  {local.again(sections)}")
+
+
+def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -> None:
+    """Teach, measure, and say what to do next."""
     import anyio
 
     from preceptor.cli.teach import run
-    from preceptor.settings import templates
     from preceptor.settings.project import Project
     from preceptor.settings.teaching import TeachingRun
 
-    place = _free(folder)
-    templates.write(place, template)
-    project = Project.load(place, overrides or ())
-    typer.echo(f"A new project in {place}: {project.domain().name}. All its models are simulated.\n")
+    project = Project.load(place, overrides)
+    typer.echo(f"A new project in {place}: {project.domain().name} ({REAL[student]}).\n")
     with project.database(create=True) as db:
         taught = run(TeachingRun.begin(project, db), project.providers(), json=False)
-    _show(taught)
-    typer.echo(f"\nServing {customers} unseen customers three times…")
-    _table(anyio.run(_measure, project, taught.guidance, customers))
+        _show(taught, REAL[student])
+        typer.echo(f"\nServing {customers} unseen customers three times…")
+        _table(anyio.run(_measure, project, db, taught.guidance, customers), REAL[student])
     typer.echo("Nothing reaches a customer before a person has approved it. Next:")
     typer.echo(f"  preceptor library list --project {place}")
     typer.echo(f"  preceptor library approve --accepted --project {place}")
@@ -59,59 +83,62 @@ def _free(folder: Path) -> Path:
     return next(place for place in numbered if not place.exists())
 
 
-def _show(taught: "Taught") -> None:
+def _show(taught: "Taught", mark: str) -> None:
     from preceptor.cli import tables
 
     names = {scenario.id: scenario.description for scenario in taught.scenarios}
     best = sorted(taught.accepted, key=lambda strategy: (-strategy.value, strategy.id))
     rows = [(f"{s.value:+.2f}", names.get(s.scenario or "", "Always."), s.text) for s in best[:SHOWN]]
-    tables.show(("value", "when", "strategy"), rows, "\nWhat was learned (simulated)")
+    tables.show(("value", "when", "strategy"), rows, f"\nWhat was learned ({mark})")
     learned = (
         f"{len(taught.accepted)} strategies for {len(taught.scenarios)} scenarios; {len(taught.refused)} were refused"
     )
     typer.echo(f"{learned}, because they did not measurably help. It stopped because {taught.reason}.")
 
 
-async def _measure(project: "Project", guidance: "Guidance", customers: int) -> "Report":
+async def _measure(project: "Project", db: "Database", guidance: "Guidance", customers: int) -> "Report":
     """The student alone, taught, and its teacher, on customers whose wordings none of them has met."""
     from preceptor.dialogue.agent import Agent
     from preceptor.dialogue.agents import ModelAgent
     from preceptor.dialogue.crowd import Customers
     from preceptor.evaluation.evaluate import evaluate
     from preceptor.judging.judge import Judge
+    from preceptor.llm.stopping import Stop
     from preceptor.settings.models import world
     from preceptor.settings.schema import Simulated
+    from preceptor.storage.runs import Runs
     from preceptor.student.student import Student
 
-    domain, providers, models = project.domain(), project.providers(), project.settings.models
-    section = models.customer
-    assert isinstance(section, Simulated)
-    unseen = Simulated(
-        kind="simulated", world=section.world, model=world(section.world, project.folder).roles["unseen"]
-    )
-    student = Student(providers.model(models.student), domain)
-    limit = project.settings.teaching.slot_limit
-    arms: list[Agent] = [
-        student,
-        student.using(guidance, project.embedder(), limit=limit),
-        ModelAgent(providers.model(models.teacher), domain, name="teacher"),
-    ]
-    crowd = Customers.draw(domain, providers.model(unseen), customers, seed=project.settings.teaching.seed + 1)
-    return await evaluate(arms, crowd, Judge(providers.model(models.judge), domain))
+    domain, providers, lessons = project.domain(), project.providers(), project.settings.teaching
+    played = project.settings.models.customer
+    assert isinstance(played, Simulated)
+    unseen = world(played.world, project.folder).roles["unseen"]
+    voice = providers.model(played.model_copy(update={"model": unseen}))
+    crowd = Customers.draw(domain, voice, customers, lessons.seed + 1, lessons.max_turns)
+    run = Runs(db).create("evaluate", project.resolved(), lessons.seed)
+    async with project.team(db, run.id, Stop(), providers) as team:
+        student = Student(team.models["student"], domain)
+        arms: list[Agent] = [
+            student,
+            student.using(guidance, project.embedder(), limit=lessons.slot_limit),
+            ModelAgent(team.models["teacher"], domain, name="teacher"),
+        ]
+        report = await evaluate(arms, crowd, Judge(team.models["judge"], domain))
+    Runs(db).finish(run.id, "done")
+    return report
 
 
-def _table(report: "Report") -> None:
+def _table(report: "Report", mark: str) -> None:
     from preceptor.cli import tables
 
     alone, taught, teacher = (arm.name for arm in report.arms)
     rows = [(arm.name, report.satisfaction(arm.name), _resolved(report, arm.name), arm.unscored) for arm in report.arms]
     headings = ("", "satisfaction, 1 to 5 [95 %]", "resolved", "unscored")
-    tables.show(headings, rows, "\nBefore and after (simulated)")
+    tables.show(headings, rows, f"\nBefore and after ({mark})")
     difference, gap = report.difference(taught, alone), report.gap_closed(taught, alone, teacher)
     typer.echo(f"With the library against without, paired: {difference} ({difference.verdict}).")
-    typer.echo(
-        f"Share of the distance to the teacher closed: {gap}. Simulated: it shows the method, not your models.\n"
-    )
+    typer.echo(f"Share of the distance to the teacher closed: {gap}.")
+    typer.echo(f"It shows the method, not your models: {mark}.\n")
 
 
 def _resolved(report: "Report", arm: str) -> str:

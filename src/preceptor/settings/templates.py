@@ -24,10 +24,11 @@ def names() -> tuple[str, ...]:
     return shipped_names()
 
 
-def write(folder: Path, template: str, changes: Sections | None = None) -> tuple[Path, ...]:
+def write(folder: Path, template: str, changes: Sections | None = None, topics: int | None = None) -> tuple[Path, ...]:
     """Write a new project's files into a folder, which is made if need be.
 
-    `changes`: sections of the settings, such as ``models.student``, that are to say something else.
+    `changes`: sections of the settings, such as ``models.student``, that are to say something else. `topics`: how
+    many of the domain's topics to keep, the first ones; all when not given.
 
     Raises:
         NotFound: there is no such template.
@@ -37,7 +38,8 @@ def write(folder: Path, template: str, changes: Sections | None = None) -> tuple
     if template not in names():
         raise NotFound(f"There is no template {template!r}; there are: {', '.join(names())}.")
     world = World.shipped(template)
-    texts = {folder / FILE: settings_text(world, changes), folder / DOMAIN_FILE: domain_text(world.domain)}
+    domain = {**world.domain, "topics": world.domain["topics"][:topics]}
+    texts = {folder / FILE: settings_text(world, changes), folder / DOMAIN_FILE: domain_text(domain)}
     for path in texts:
         if path.exists():
             raise Conflict(f"{str(path)!r} is there already and was left alone. Choose another name, or move it away.")

@@ -22,6 +22,12 @@ def render(strategies: Sequence[Strategy]) -> str:
     return "\n".join([HEADER, *(f"- {' '.join(strategy.text.split())}" for strategy in strategies)])
 
 
+def repeats(text: str) -> bool:
+    """Whether a reply recites the slot. Weak models do, and customers must not be shown it."""
+    said = " ".join(text.split()).casefold()
+    return any(mark.casefold() in said for mark in (HEADER.rstrip(":"), NOTE.partition(",")[0].lstrip("[")))
+
+
 def place(messages: tuple[Message, ...], slot: str, placement: Placement) -> tuple[Message, ...]:
     """Put a slot into a request's messages; an empty slot changes nothing.
 

@@ -7,12 +7,13 @@ from typing import Protocol
 from preceptor.dialogue.agents import ask_for_turn, system_message
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.dialogue.domain import Domain
+from preceptor.errors import BadReply
 from preceptor.library.model import Guidance, Placement, Release, Strategy
 from preceptor.llm.messages import Message, Sampling
 from preceptor.llm.model import Model
 from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.selector import Found, Retriever
-from preceptor.student.slot import place, render
+from preceptor.student.slot import place, render, repeats
 
 SLOT_LIMIT = 8
 """Strategies in the prompt at a time: following thins as instructions pile up (IFScale, arXiv 2507.11538)."""
@@ -62,16 +63,24 @@ class Student:
         """The student's turn, with whatever strategies its finder puts in.
 
         Raises:
-            BadReply: the model said nothing.
+            BadReply: the model said nothing, or recited the slot.
             ProviderError, Stopped: from the model.
         """
         found = self.finder.find(context) if self.finder else None
         return await self.reply_with(context, found.strategies if found else (), seed)
 
     async def reply_with(self, context: Context, strategies: Sequence[Strategy], seed: int) -> Turn:
-        """The student's turn with exactly these strategies in the slot."""
+        """The student's turn with exactly these strategies in the slot.
+
+        Raises:
+            BadReply: the model said nothing, or recited the slot.
+            ProviderError, Stopped: from the model.
+        """
         messages = self.prompt(context, strategies)
-        return await ask_for_turn(self.model, self.domain, messages, replace(self.sampling, seed=seed))
+        turn = await ask_for_turn(self.model, self.domain, messages, replace(self.sampling, seed=seed))
+        if strategies and repeats(turn.text):
+            raise BadReply("The student recited its guidance instead of following it.")
+        return turn
 
     def prompt(self, context: Context, strategies: Sequence[Strategy]) -> tuple[Message, ...]:
         """What the model is sent."""
