@@ -15,7 +15,7 @@ from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.selector import Found, Retriever
 from preceptor.student.slot import place, render, repeats
 
-SLOT_LIMIT = 8
+SLOT_LIMIT = 12
 """Strategies in the prompt at a time: following thins as instructions pile up (IFScale, arXiv 2507.11538)."""
 
 

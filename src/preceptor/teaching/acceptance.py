@@ -28,6 +28,7 @@ from preceptor.teaching.pairs import Pair, hold_against
 Verdict = Literal["accepted", "refused", "waiting"]
 HOPELESS = 0.25
 """From the second look on, a test whose p-value is still above this is given up; at the first, one that is behind."""
+NO_HELP = "It does not help on contexts it was not written from."
 UNDECIDED = "Not decided: it may help, but not so clearly that chance is ruled out."
 MEASURED: dict[Verdict, Measured] = {"accepted": "accepted", "refused": "refused", "waiting": "proposed"}
 
@@ -155,7 +156,7 @@ def _reason(verdict: Verdict, effect: Effect | None) -> str:
         return "There were too few contexts to try it on."
     if effect.mean > 0:
         return UNDECIDED
-    return "It does not help on contexts it was not written from."
+    return NO_HELP
 
 
 def _evidence(pairs: Sequence[Pair], reason: str, effect: Effect | None) -> Evidence:

@@ -12,7 +12,7 @@ import numpy as np
 
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Evidence, Scenario, Strategy
-from preceptor.teaching.acceptance import UNDECIDED, accept, effect_of, sign_test
+from preceptor.teaching.acceptance import NO_HELP, UNDECIDED, accept, effect_of, sign_test
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, StrategyAccepted
 from preceptor.teaching.notebook import Notebook
@@ -21,9 +21,13 @@ from preceptor.teaching.scenarios import same_scenarios
 
 SAME_TEXT = 0.85
 """Likeness from which two strategies are wordings of one; below it, static vectors confuse related advice."""
-RECURS = 3
-"""Scenarios a strategy must recur in to be tried as a general one."""
-GROUPS = 16
+RECURS = 2
+"""Scenarios a strategy must recur in to be decided over all of them."""
+GENERAL = 3
+"""Scenarios it must recur in to become general."""
+DRAWS = 3
+"""Pairs drawn from one context, at most."""
+GROUPS = 40
 """Recurring strategies looked at, the most frequent first."""
 LOOKS = (60, 120, 240)
 """Pairs after which the test of a recurring strategy may stop."""
@@ -73,8 +77,8 @@ async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) 
 async def _lift(crew: Crew, notebook: Notebook) -> None:
     """Decide what recurs over all scenarios it recurs in; what does no harm elsewhere becomes general.
 
-    What was undecided in each of several scenarios, such as not to do what the student does only now and then, may be
-    decided over all of them.
+    What could not be shown in any one scenario, such as not to do what the student does only now and then, may show
+    over all of them.
     """
     groups = _recurring(crew, notebook)[:GROUPS]
     for group in groups:
@@ -86,11 +90,16 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
         effect = effect_of(scores)
         reason = f"It helps over the {len(homes)} scenarios it recurs in."
         evidence = Evidence("general", "", reason=reason, effect=effect)
-        elsewhere = await _measure(crew, notebook, best, _in_turn(notebook, homes, inside=False)[:ELSEWHERE])
-        if sign_test(elsewhere.count(-1), elsewhere.count(1)) > HARM:
+        if len(homes) >= GENERAL and await _harmless(crew, notebook, best, homes):
             _make_general(crew, notebook, best, group, evidence)
         else:
             _keep_at_home(crew, notebook, group, evidence)
+
+
+async def _harmless(crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None]) -> bool:
+    contexts = _in_turn(notebook, homes, inside=False)[:ELSEWHERE]
+    scores = await _measure(crew, notebook, strategy, contexts)
+    return sign_test(scores.count(-1), scores.count(1)) > HARM
 
 
 def _make_general(
@@ -121,9 +130,9 @@ def _accepted(strategy: Strategy, evidence: Evidence) -> Strategy:
 
 
 def _recurring(crew: Crew, notebook: Notebook) -> list[list[Strategy]]:
-    """Groups of like strategies, accepted or undecided, that occur in several scenarios; the most frequent first."""
-    undecided = [strategy for strategy, reason in notebook.refused.values() if reason == UNDECIDED]
-    strategies = [strategy for strategy in (*notebook.accepted.values(), *undecided) if strategy.scenario]
+    """Groups of like strategies, accepted or not shown to help, that occur in several scenarios; frequent ones first."""
+    unproven = [strategy for strategy, reason in notebook.refused.values() if reason in (UNDECIDED, NO_HELP)]
+    strategies = [strategy for strategy in (*notebook.accepted.values(), *unproven) if strategy.scenario]
     if not strategies:
         return []
     vectors = crew.embedder.embed([strategy.text for strategy in strategies])
@@ -149,11 +158,11 @@ async def _together(
     crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None], level: float
 ) -> list[int] | None:
     """Scores over the scenarios a strategy recurs in; None unless it helps there."""
-    contexts = _in_turn(notebook, homes, inside=True)
+    contexts = _in_turn(notebook, homes, inside=True) * DRAWS
     scores: list[int] = []
     drawn = 0
     for look in LOOKS:
-        scores += await _measure(crew, notebook, strategy, contexts[drawn:look])
+        scores += await _measure(crew, notebook, strategy, contexts[drawn:look], drawn)
         wins, losses = scores.count(1), scores.count(-1)
         if sign_test(wins, losses) <= level * (look - drawn) / LOOKS[-1]:
             return scores
@@ -164,12 +173,12 @@ async def _together(
 
 
 async def _measure(
-    crew: Crew, notebook: Notebook, strategy: Strategy, contexts: Sequence[tuple[str, Context]]
+    crew: Crew, notebook: Notebook, strategy: Strategy, contexts: Sequence[tuple[str, Context]], drawn: int = 0
 ) -> list[int]:
-    """With and without a strategy, beside what is in force in each context's scenario."""
+    """With and without a strategy, beside what is in force in each context's scenario; `drawn` pairs came before."""
     bases = {id_: [other for other in notebook.in_force(id_) if other.text != strategy.text] for id_, _ in contexts}
     jobs = [
-        partial(hold_against, crew, context, bases[id_], [*bases[id_], strategy], "general")
-        for id_, context in contexts
+        partial(hold_against, crew, context, bases[id_], [*bases[id_], strategy], f"general {drawn + n}")
+        for n, (id_, context) in enumerate(contexts)
     ]
     return [pair.score for pair in await crew.all("consolidation", jobs) if pair]

@@ -11,15 +11,12 @@ from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, PlacementChosen
 from preceptor.teaching.pairs import hold_against
 
-CONTEXTS = 96
-"""Contexts each placement is tried on: the standard error of a score is then about 0.07."""
 LEAD = 0.03
 """By how much a placement must beat the end of the system message, the customary place, to be preferred."""
 
 
 async def choose_placement(crew: Crew, tries: Sequence[tuple[Context, tuple[Strategy, ...]]]) -> Placement:
     """Try each placement on contexts with candidate strategies; a placement the server refuses is left out."""
-    tries = tries[:CONTEXTS]
     placements: tuple[Placement, ...] = get_args(Placement)
     jobs = [
         partial(_score, crew, placement, context, strategies)

@@ -31,7 +31,7 @@ class Teaching(pydantic.BaseModel):
     """Tries per source context until the student is on a par with the teacher."""
     strategies_per_scenario: Count = 5
     """Strategies of one scenario, at most."""
-    slot_limit: Count = 8
+    slot_limit: Count = 12
     """Strategies in the student's prompt at a time, at most."""
     looks: tuple[Count, ...] = (16, 40, 80)
     """Pairs of replies (with and without) after which a strategy's test may stop, one after the other."""
