@@ -30,6 +30,8 @@ SMALL: Mapping[str, Any] = {
     "looks": (8, 16),
     "alpha": 0.3,
 }
+WIDE: Mapping[str, Any] = {"iterations": 2}
+"""As many customers and as strict a gate as a user gets who changes nothing."""
 TINY: Mapping[str, Any] = {**SMALL, "iterations": 1, "customers": 4, "held_out": 2, "choose_placement": False}
 PRICES: Mapping[str, Mapping[str, str]] = {
     "teacher": {"price_input": "2.5", "price_output": "10"},
@@ -38,6 +40,8 @@ PRICES: Mapping[str, Mapping[str, str]] = {
     "judge": {"price_input": "1.1", "price_output": "4.4"},
 }
 """Per million tokens, as providers ask; not round, so that calls cost fractions of the smallest unit kept."""
+_SAMPLE = 0.02
+"""Seconds between two looks at a process."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Ended:
     """Wall time, start of the process included."""
     cpu: float
     """Seconds of user and system time of its process."""
+    delayed: float
+    """Seconds its main thread waited for a processor that others had; 0 where the system does not tell (Linux does)."""
 
     @property
     def resumable(self) -> bool:
@@ -66,6 +72,7 @@ class Teaching:
         self._out, self._err = log.with_suffix(".out"), log.with_suffix(".err")
         self._before = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._began = time.monotonic()
+        self._delayed = 0.0
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen([command(), *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
@@ -83,10 +90,19 @@ class Teaching:
 
     def ended(self) -> Ended:
         """Wait for its end."""
+        while self.running:
+            self._delayed = self._delay()
+            time.sleep(_SAMPLE)
         code = self._process.wait()
         seconds, after = self.age, resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - self._before.ru_utime - self._before.ru_stime
-        return Ended(code, self._out.read_text(), self._err.read_text(), seconds, cpu)
+        return Ended(code, self._out.read_text(), self._err.read_text(), seconds, cpu, self._delayed)
+
+    def _delay(self) -> float:
+        try:
+            return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return self._delayed
 
 
 @dataclass(frozen=True)
