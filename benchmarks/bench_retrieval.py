@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minilm import MiniLM
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import CachedEmbedder, Embedder, StaticEmbedder
 from preceptor.retrieval.features import Weights
@@ -319,12 +320,19 @@ def rows(onnx: Path | None) -> list[Row]:
     static = CachedEmbedder(StaticEmbedder(), memory=0)
     words, vectors = Weights(WHOLE, 1.0), Weights(WHOLE, 0.0)
     found = [Row("lexical", static, words), Row("static", static, vectors), Row("default", static)]
-    if onnx is not None:
-        from preceptor.retrieval.onnx import OnnxEmbedder
-
-        dense = CachedEmbedder(OnnxEmbedder(onnx), memory=200_000)
+    encoder = _encoder(onnx)
+    if encoder is not None:
+        dense = CachedEmbedder(encoder, memory=200_000)
         found[2:2] = [Row("dense", dense, vectors), Row("dense + words", dense)]
     return found
+
+
+def _encoder(onnx: Path | None) -> Embedder | None:
+    if onnx is None:
+        return MiniLM.installed()
+    from preceptor.retrieval.onnx import OnnxEmbedder
+
+    return OnnxEmbedder(onnx)
 
 
 def arguments() -> argparse.Namespace:
@@ -332,7 +340,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--star", type=Path, default=DATA / "star" / "star_cs_dev.jsonl")
     parser.add_argument("--banking", type=Path, default=DATA / "banking77" / "train.csv")
     parser.add_argument("--worlds", nargs="*", default=["broadband", "airline"], help="shipped worlds, or world files")
-    parser.add_argument("--onnx", type=Path, help="a model folder for the dense rows (extra onnx)")
+    parser.add_argument("--onnx", type=Path, help="a model folder for the dense rows; else MiniLM if installed")
     parser.add_argument("--salt", default="", help="another split")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
