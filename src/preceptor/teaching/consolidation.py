@@ -32,9 +32,7 @@ GROUPS = 40
 LOOKS = (60, 120, 240)
 """Pairs after which the test of a recurring strategy may stop."""
 ELSEWHERE = 120
-"""Contexts of other scenarios a strategy must do no harm in to become general."""
-HARM = 0.2
-"""Level of the test for harm elsewhere: lenient towards the customer."""
+"""Contexts of other scenarios a strategy must help in to become general."""
 
 
 async def consolidate(crew: Crew, notebook: Notebook) -> None:
@@ -75,7 +73,7 @@ async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) 
 
 
 async def _lift(crew: Crew, notebook: Notebook) -> None:
-    """Decide what recurs over all scenarios it recurs in; what does no harm elsewhere becomes general.
+    """Decide what recurs over all scenarios it recurs in; what helps elsewhere too becomes general.
 
     What could not be shown in any one scenario, such as not to do what the student does only now and then, may show
     over all of them.
@@ -90,16 +88,17 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
         effect = effect_of(scores)
         reason = f"It helps over the {len(homes)} scenarios it recurs in."
         evidence = Evidence("general", "", reason=reason, effect=effect)
-        if len(homes) >= GENERAL and await _harmless(crew, notebook, best, homes):
+        if len(homes) >= GENERAL and await _helps_elsewhere(crew, notebook, best, homes):
             _make_general(crew, notebook, best, group, evidence)
         else:
             _keep_at_home(crew, notebook, group, evidence)
 
 
-async def _harmless(crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None]) -> bool:
+async def _helps_elsewhere(crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None]) -> bool:
+    """Doing no harm that shows is not enough: many strategies that each clutter a little spoil the prompt together."""
     contexts = _in_turn(notebook, homes, inside=False)[:ELSEWHERE]
     scores = await _measure(crew, notebook, strategy, contexts)
-    return sign_test(scores.count(-1), scores.count(1)) > HARM
+    return sign_test(scores.count(1), scores.count(-1)) <= crew.settings.alpha
 
 
 def _make_general(
@@ -130,7 +129,7 @@ def _accepted(strategy: Strategy, evidence: Evidence) -> Strategy:
 
 
 def _recurring(crew: Crew, notebook: Notebook) -> list[list[Strategy]]:
-    """Groups of like strategies, accepted or not shown to help, that occur in several scenarios; frequent ones first."""
+    """Groups of like strategies, accepted or not shown to help, that occur in several scenarios; large ones first."""
     unproven = [strategy for strategy, reason in notebook.refused.values() if reason in (UNDECIDED, NO_HELP)]
     strategies = [strategy for strategy in (*notebook.accepted.values(), *unproven) if strategy.scenario]
     if not strategies:
