@@ -12,8 +12,8 @@ from preceptor.retrieval.features import Matrix, products
 from preceptor.retrieval.kernel import Index
 
 EXACT = 15_000
-"""Examples up to which one exact search takes no more than about 5 ms (768 numbers each, one thread, measured by
-`make bench-retrieval`)."""
+"""Examples up to which an exact search takes less than 5 ms (768 numbers each, one thread; figures in
+docs/design/retrieval.md)."""
 
 
 class Nearest(Protocol):
