@@ -7,11 +7,14 @@ Only deltas with measured reasons; nothing is rewritten. (One rewrite of a whole
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
+from scipy import stats
 
 from preceptor.dialogue.conversation import Context
-from preceptor.library.model import Evidence, Scenario, Strategy
+from preceptor.library.model import Effect, Evidence, Scenario, Strategy
+from preceptor.llm.parallel import gather
 from preceptor.teaching.acceptance import NO_HELP, UNDECIDED, accept, effect_of, sign_test
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, StrategyAccepted
@@ -29,8 +32,8 @@ DRAWS = 3
 """Pairs drawn from one context, at most."""
 GROUPS = 40
 """Recurring strategies looked at, the most frequent first."""
-LOOKS = (60, 120, 240)
-"""Pairs after which the test of a recurring strategy may stop."""
+LOOKS = (60, 240)
+"""Pairs after which a recurring strategy is given up if it is behind, and after which it is decided."""
 ELSEWHERE = 120
 """Contexts of other scenarios a strategy must help in to become general."""
 
@@ -76,22 +79,33 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
     """Decide what recurs over all scenarios it recurs in; what helps elsewhere too becomes general.
 
     What could not be shown in any one scenario, such as not to do what the student does only now and then, may show
-    over all of them.
+    over all of them. The false discovery rate over the groups is kept at `alpha` (Benjamini and Hochberg 1995), which
+    also bounds the chance of accepting anything when nothing helps.
     """
     groups = _recurring(crew, notebook)[:GROUPS]
-    for group in groups:
-        homes = {strategy.scenario for strategy in group}
-        best = max(group, key=lambda strategy: (strategy.value, strategy.id))
-        scores = await _together(crew, notebook, best, homes, crew.settings.alpha / len(groups))
-        if scores is None:
-            continue
-        effect = effect_of(scores)
-        reason = f"It helps over the {len(homes)} scenarios it recurs in."
-        evidence = Evidence("general", "", reason=reason, effect=effect)
-        if len(homes) >= GENERAL and await _helps_elsewhere(crew, notebook, best, homes):
-            _make_general(crew, notebook, best, group, evidence)
-        else:
-            _keep_at_home(crew, notebook, group, evidence)
+    scored = await crew.all("consolidation", [partial(_together, crew, notebook, group) for group in groups])
+    chances = [sign_test(scores.count(1), scores.count(-1)) for scores in scored]
+    found = stats.false_discovery_control(chances) <= crew.settings.alpha if chances else []
+    for group, scores, helps in zip(groups, scored, found, strict=True):
+        if helps:
+            await _decide(crew, notebook, group, effect_of(scores))
+
+
+async def _decide(crew: Crew, notebook: Notebook, group: Sequence[Strategy], effect: Effect) -> None:
+    homes, best = _homes(group), _best(group)
+    evidence = Evidence("general", "", reason=f"It helps over the {len(homes)} scenarios it recurs in.", effect=effect)
+    if len(homes) >= GENERAL and await _helps_elsewhere(crew, notebook, best, homes):
+        _make_general(crew, notebook, best, group, evidence)
+    else:
+        _keep_at_home(crew, notebook, group, evidence)
+
+
+def _homes(group: Sequence[Strategy]) -> set[str | None]:
+    return {strategy.scenario for strategy in group}
+
+
+def _best(group: Sequence[Strategy]) -> Strategy:
+    return max(group, key=lambda strategy: (strategy.value, strategy.id))
 
 
 async def _helps_elsewhere(crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None]) -> bool:
@@ -153,22 +167,15 @@ def _in_turn(notebook: Notebook, homes: set[str | None], *, inside: bool) -> lis
     return [(id_, pool[n]) for n in range(depth) for id_, pool in pools.items() if n < len(pool)]
 
 
-async def _together(
-    crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None], level: float
-) -> list[int] | None:
-    """Scores over the scenarios a strategy recurs in; None unless it helps there."""
-    contexts = _in_turn(notebook, homes, inside=True) * DRAWS
+async def _together(crew: Crew, notebook: Notebook, group: Sequence[Strategy]) -> list[int]:
+    """Scores of a group's best wording over the scenarios the group recurs in."""
+    contexts = _in_turn(notebook, _homes(group), inside=True) * DRAWS
     scores: list[int] = []
-    drawn = 0
-    for look in LOOKS:
-        scores += await _measure(crew, notebook, strategy, contexts[drawn:look], drawn)
-        wins, losses = scores.count(1), scores.count(-1)
-        if sign_test(wins, losses) <= level * (look - drawn) / LOOKS[-1]:
-            return scores
-        if wins <= losses or look >= len(contexts):
-            return None
-        drawn = look
-    return None
+    for drawn, look in pairwise((0, *LOOKS)):
+        scores += await _measure(crew, notebook, _best(group), contexts[drawn:look], drawn)
+        if scores.count(1) <= scores.count(-1):
+            break
+    return scores
 
 
 async def _measure(
@@ -180,4 +187,4 @@ async def _measure(
         partial(hold_against, crew, context, bases[id_], [*bases[id_], strategy], f"general {drawn + n}")
         for n, (id_, context) in enumerate(contexts)
     ]
-    return [pair.score for pair in await crew.all("consolidation", jobs) if pair]
+    return [pair.score for pair in await gather(jobs) if pair]
