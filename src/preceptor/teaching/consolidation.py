@@ -85,7 +85,7 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
     groups = _recurring(crew, notebook)[:GROUPS]
     scored = await crew.all("consolidation", [partial(_together, crew, notebook, group) for group in groups])
     chances = [sign_test(scores.count(1), scores.count(-1)) for scores in scored]
-    found = stats.false_discovery_control(chances) <= crew.settings.alpha if chances else []
+    found = np.asarray(stats.false_discovery_control(chances) if chances else []) <= crew.settings.alpha
     for group, scores, helps in zip(groups, scored, found, strict=True):
         if helps:
             await _decide(crew, notebook, group, effect_of(scores))
