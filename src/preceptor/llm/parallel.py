@@ -8,6 +8,7 @@ import anyio
 from preceptor.errors import Stopped
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 async def gather(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
@@ -35,6 +36,13 @@ async def gather(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     if stops:
         raise stops[min(stops)]
     return cast(list[T], results)
+
+
+async def both(one: Callable[[], Awaitable[T]], other: Callable[[], Awaitable[U]]) -> tuple[T, U]:
+    """`gather` for two jobs of different kinds."""
+    jobs: list[Callable[[], Awaitable[T | U]]] = [one, other]
+    first, second = await gather(jobs)
+    return cast(T, first), cast(U, second)
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

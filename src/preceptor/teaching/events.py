@@ -7,7 +7,6 @@ from preceptor.library.model import Effect, Scenario, Strategy
 
 PhaseName = Literal[
     "conversations",
-    "comparing",
     "scenarios",
     "strategies",
     "placement",

@@ -14,6 +14,7 @@ from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.rollout import Rollout
 from preceptor.errors import BadReply, Rejected
 from preceptor.judging.verdicts import Comparison
+from preceptor.llm.parallel import gather
 from preceptor.storage.canonical import content_hash
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note
@@ -59,29 +60,37 @@ class Alternating:
         return self.teacher if draw < self.share else self.student
 
 
-async def hold_conversations(
-    crew: Crew, student: Agent, customers: Sequence[Customer], share: float
-) -> list[Conversation]:
-    """Let customers talk to teacher and student by turns."""
+async def meet(
+    crew: Crew, student: Agent, customers: Sequence[Customer], share: float, logs: Sequence[Conversation]
+) -> list[Moment]:
+    """Let customers talk to teacher and student by turns, and hold the student against the teacher at every agent turn
+    of these conversations and of logs.
+
+    Each conversation is looked at as soon as it is over, so that the longest does not keep everybody waiting. Moments
+    whose measurement failed are left out and counted in a note. Order: as the customers, then as the logs.
+    """
     agent = Alternating(crew.teacher, student, share, crew.settings.seed)
     rollout = Rollout(crew.voice, crew.settings.max_turns)
-    return await crew.all("conversations", [partial(rollout.play, agent, customer) for customer in customers])
+
+    async def talk(customer: Customer) -> list[Moment | None]:
+        return await _compare(crew, student, await rollout.play(agent, customer))
+
+    jobs = [
+        *(partial(talk, customer) for customer in customers),
+        *(partial(_compare, crew, student, log) for log in logs),
+    ]
+    found = [moment for moments in await crew.all("conversations", jobs) for moment in moments]
+    _note_failures(crew, sum(moment is None for moment in found))
+    return _mark_first([moment for moment in found if moment is not None])
 
 
-async def compare(crew: Crew, student: Agent, conversations: Sequence[Conversation]) -> list[Moment]:
-    """Hold the student against the teacher at every agent turn of the conversations.
-
-    Moments whose measurement failed are left out and counted in a note. Order: as in the conversations.
-    """
+async def _compare(crew: Crew, student: Agent, conversation: Conversation) -> list[Moment | None]:
     jobs = [
         partial(_compare_at, crew, student, conversation, context, said)
-        for conversation in conversations
         for context, said in conversation.contexts()
         if context.turns[-1].party == "customer"
     ]
-    found = await crew.all("comparing", jobs)
-    _note_failures(crew, sum(moment is None for moment in found))
-    return _mark_first([moment for moment in found if moment is not None])
+    return await gather(jobs)
 
 
 async def _compare_at(

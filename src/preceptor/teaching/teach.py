@@ -4,9 +4,10 @@
 order in which calls come back. Resuming is therefore running it again over a ledger that answers what was asked before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.conversation import Conversation
@@ -15,6 +16,7 @@ from preceptor.dialogue.domain import Domain
 from preceptor.judging.judge import Judge
 from preceptor.library.model import Evidence, Guidance, Scenario, Strategy
 from preceptor.llm.model import Model
+from preceptor.llm.parallel import both
 from preceptor.retrieval.embedding import Embedder, StaticEmbedder
 from preceptor.student.student import Student
 from preceptor.teaching import heldout
@@ -30,7 +32,7 @@ from preceptor.teaching.events import (
     StrategyRefused,
 )
 from preceptor.teaching.harm import find_harm
-from preceptor.teaching.moments import Moment, compare, hold_conversations
+from preceptor.teaching.moments import Moment, meet
 from preceptor.teaching.notebook import Notebook
 from preceptor.teaching.placement import choose_placement
 from preceptor.teaching.scenarios import place_moments
@@ -40,6 +42,8 @@ from preceptor.teaching.strategies import Draft, write
 FIRST_LOOK, LAST_LOOK = 96, 300
 """Contexts each placement is tried on before anything is accepted, and at the end: the standard error of a score is
 about 0.07 and 0.04."""
+T = TypeVar("T")
+
 OFTEN = 0.3
 """Share of a scenario's moments in which the student must fall short to write for it: noise alone makes some."""
 
@@ -119,13 +123,17 @@ class Lessons:
     logs: tuple[Conversation, ...]
     keep: Callable[[Taught], None]
     held_out: list[HeldOutScore] = field(default_factory=list)
+    due: Callable[[], Awaitable[HeldOutScore | None]] | None = None
+    """A held-out score that nothing waits for yet: it is measured beside what comes next."""
 
     async def run(self) -> Taught:
         settings = self.crew.settings
-        await self._score(0)
+        self._plan_score(0)
         reason = "the planned iterations are done"
         for iteration in range(1, settings.iterations + 1):
             learned = await self._iterate(iteration)
+            if len(self.held_out) > settings.patience:
+                await self._beside(_nothing)  # the score decides whether to go on
             self.keep(self._taught())
             if not learned and iteration > 1:
                 reason = "nothing new was learned"
@@ -143,19 +151,17 @@ class Lessons:
         before = len(self.notebook.scenarios), len(self.notebook.accepted)
         student = self._student()
         customers = draw_customers(crew.domain, settings.customers, crew.seed("customers", iteration))
-        conversations = await hold_conversations(crew, student, customers, share)
-        if iteration == 1:
-            conversations += self.logs
-        moments = await compare(crew, student, conversations)
+        logs = self.logs if iteration == 1 else ()
+        moments = await self._beside(partial(meet, crew, student, customers, share, logs))
         at_home = await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
         self.notebook.foreign = 1 - at_home / max(1, len(moments))
         await self._work({moment.context.key for moment in moments}, last_chance=False)
-        await self._score(iteration)
+        self._plan_score(iteration)
         return (len(self.notebook.scenarios), len(self.notebook.accepted)) != before
 
     async def _close(self, reason: str) -> Taught:
         """Decide what is still open on the contexts there are, consolidate, and report."""
-        await self._work(set(), last_chance=True)
+        await self._beside(partial(self._work, set(), last_chance=True))
         if self.crew.settings.consolidate and self.crew.settings.gate:
             await consolidate(self.crew, self.notebook)
         if self.notebook.accepted:
@@ -278,13 +284,21 @@ class Lessons:
         limit = self.crew.settings.slot_limit
         return self.crew.student.using(self.notebook.guidance(), self.crew.embedder, limit=limit)
 
-    async def _score(self, iteration: int) -> None:
+    def _plan_score(self, iteration: int) -> None:
+        """Of the student as it is now."""
         crew = self.crew
         customers = draw_customers(crew.domain, crew.settings.held_out, crew.seed("held-out"))
-        found = await heldout.score(crew, self._student() if iteration else crew.student, customers, iteration)
+        student = self._student() if iteration else crew.student
+        self.due = partial(heldout.score, crew, student, customers, iteration)
+
+    async def _beside(self, job: Callable[[], Awaitable[T]]) -> T:
+        """Do a job, and beside it measure the held-out score that is due."""
+        due, self.due = self.due or _nothing, None
+        result, found = await both(job, due)
         if found:
             self.held_out.append(found)
-            crew.tell(found)
+            self.crew.tell(found)
+        return result
 
     def _flat(self) -> bool:
         """Has the score not risen for `patience` iterations?"""
@@ -305,6 +319,10 @@ class Lessons:
             tuple(self.held_out),
             reason,
         )
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _urgency(moment: Moment) -> int:
