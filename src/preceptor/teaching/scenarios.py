@@ -39,6 +39,8 @@ class Book:
 
     scenarios: dict[str, Scenario] = field(default_factory=dict)
     moments: dict[str, list[Moment]] = field(default_factory=dict)
+    _met: set[tuple[str, str]] = field(default_factory=set)
+    """(scenario id, context key) of the moments."""
 
     def open(self, scenario: Scenario) -> None:
         self.scenarios[scenario.id] = scenario
@@ -46,8 +48,9 @@ class Book:
 
     def add(self, scenario_id: str, moment: Moment, limit: int) -> None:
         """A moment joins a scenario; its context becomes an example while there are fewer than `limit`."""
-        if any(known.context.key == moment.context.key for known in self.moments[scenario_id]):
+        if (scenario_id, moment.context.key) in self._met:
             return
+        self._met.add((scenario_id, moment.context.key))
         self.moments[scenario_id].append(moment)
         scenario = self.scenarios[scenario_id]
         known = {context.key for context in scenario.examples}
