@@ -58,7 +58,7 @@ class StaticEmbedder:
     """Word vectors: the sum of a text's token vectors (WordLlama by D. L. Miller, MIT licence; 32,000 × 256).
 
     Read straight from the files in the installed wheel, without importing the package, whose loader asks the network.
-    The vectors' lengths already say how much a token matters; weighting them again did not help.
+    The vectors' lengths already say how much a token matters ("the" 1.6, "doctor" 14).
     """
 
     id = "wordllama-l2-supercat-256"
