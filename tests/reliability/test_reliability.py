@@ -33,7 +33,7 @@ def test_a_run_that_is_killed_twice_ends_like_one_that_is_not(bench: Bench, whol
 
 def test_budgets_hold_at_the_server_over_kills_and_faults(bench: Bench, whole: Baseline) -> None:
     total = whole.total("tokens")
-    climbed = climb(bench, whole, "budget", "tokens", [Fraction(total // 3), Fraction(2 * total // 3)])
+    climbed = climb(bench, whole, "budget", "tokens", [Fraction(total // 2), Fraction(3 * total // 5)])
     assert not climbed.other_hash
     assert [(step.over, step.clean) for step in climbed.steps] == [(False, True)] * 2
     assert climbed.steps[-1].used > 0.3
