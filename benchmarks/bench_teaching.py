@@ -1,9 +1,9 @@
 """How much of the gap between student and teacher a library closes, and that nothing is learned from nothing.
 
-Simulated, all of it. Each run teaches one student in one world, in a process of its own, and then lets unseen customers
-(held-out wordings, other seeds) be served by the student alone, the student with its library, the teacher, and an oracle:
-the same student told exactly what the situation calls for, which is the most that instructions can do for it. The same
-customers in every arm.
+Simulated, all of it. Each run teaches one student in one world, in a process of its own, and then lets unseen
+customers (held-out wordings, other seeds) be served by the student alone, the student with its library, the teacher,
+and an oracle: the same student told exactly what the situation calls for, which is about the most that instructions can
+do for it. The same customers in every arm.
 
 students: every profile that can carry the moves out: its oracle closes 0.7 of the gap or more. G is (with library -
 alone) / (teacher - alone) in judged satisfaction. Coverage is counted at the agent turns of the student alone: of the
@@ -27,7 +27,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from multiprocessing import get_context
+from typing import Any, Literal, get_args
 
 import anyio
 
@@ -129,8 +130,8 @@ class Oracle:
     @property
     def placement(self) -> Placement:
         """Where the profile heeds instructions best."""
-        places: dict[Placement, float] = self.profile.placements.model_dump()
-        return max(places, key=lambda place: places[place])
+        places: tuple[Placement, ...] = get_args(Placement)
+        return max(places, key=lambda place: getattr(self.profile.placements, place))
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ class Lesson:
         assert student.finder
         covered = coverage(truth, needs(truth, self.job.student, alone), student.finder)
         bad = harmful(truth, guidance)
+        kept_out = harmful(truth, replace(guidance, strategies=tuple(strategy for strategy, _ in taught.refused)))
         # A general strategy learned from nothing is no better than one of a scenario: each counts as one more.
         taught_scenarios = len({strategy.scenario or strategy.id for strategy in guidance.strategies})
         poor = truth.only_poor() & self._met(alone)
@@ -222,6 +224,7 @@ class Lesson:
             "strategies": len(guidance.strategies),
             "general": len(guidance.of(None)),
             "refused": len(taught.refused),
+            "harmful_refused": len(kept_out),
             "iterations": max((score.iteration for score in taught.held_out), default=0),
         }
 
@@ -232,7 +235,7 @@ class Lesson:
     def _tell(self, event: Event) -> None:
         match event:
             case IterationBegan():
-                say(self.job, f"iteration {event.iteration} of {event.of}, {time.process_time():.0f} s CPU")
+                say(self.job, f"iteration {event.iteration} of {event.of}, {time.process_time():.0f} s of CPU time")
             case HeldOutScore():
                 say(self.job, f"held-out score {event.mean:.2f}")
 
@@ -339,7 +342,7 @@ def controls(world: World, default: Job) -> list[Job]:
 def beside(default: Job, budgets: Sequence[int]) -> list[Job]:
     """The default student taught in other ways, and as usual."""
     usual = default.settings
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         ANNEALED: {},
         "off-policy": {"teacher_share_decay": 1.0},
         "no gate": {"gate": False},
@@ -354,7 +357,7 @@ def measure(wanted: Sequence[Job], workers: int) -> list[tuple[Job, Figures]]:
     different: dict[tuple[object, ...], Job] = {}
     for job in wanted:
         different.setdefault(_essence(job), job)
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
         done = dict(zip(different, pool.map(run, different.values()), strict=True))
     return [(job, done[_essence(job)]) for job in wanted]
 
@@ -475,7 +478,7 @@ TABLES: Mapping[Part, tuple[Column, ...]] = {
         ranged("taught - alone", "difference"),
         of("scenarios taught", "scenarios_taught", "scenarios"),
         of("harmful", "harmful", "strategies"),
-        plain("refused", "refused"),
+        of("harmful of refused", "harmful_refused", "refused"),
     ),
     "beside": (
         ranged("G", "gap_closed"),
@@ -508,9 +511,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--customers", type=int, default=50 if few else 250, help="taught with, per iteration")
     parser.add_argument("--iterations", type=int, default=2 if few else 5)
-    parser.add_argument(
-        "--budgets", type=int, nargs="*", default=[25] if few else [25, 50, 100], help="fewer customers"
-    )
+    parser.add_argument("--budgets", type=int, nargs="*", default=[25] if few else [25, 50, 100])
     parser.add_argument("--unseen", type=int, default=60 if few else 300, help="customers of the evaluation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes")

@@ -1,5 +1,4 @@
-"""What a library has taught, by a world's own account (`simulated.truth`): which missing moves it covers, and what in it
-does harm.
+"""What a library has taught, by a world's own account: which missing moves it covers, and what in it does harm.
 
 Simulated. Counts only; nothing here talks to a model.
 """
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import fmean
 
 from preceptor.dialogue.conversation import Context, Conversation
 from preceptor.library.model import Guidance, Scenario, Strategy
@@ -44,7 +43,7 @@ class Coverage:
         pairs: dict[tuple[str, str], list[bool]] = defaultdict(list)
         for need, covered in self.needs:
             pairs[need.situation, need.move].append(covered)
-        return _mean([mean(found) for found in pairs.values()])
+        return _mean([fmean(found) for found in pairs.values()])
 
     def within(self, situations: Collection[str]) -> Coverage:
         return Coverage(tuple(one for one in self.needs if one[0].situation in situations))
@@ -78,14 +77,14 @@ def harmful(truth: Truth, guidance: Guidance) -> tuple[Strategy, ...]:
     A strategy does harm in a situation in which it asks for a harmful move or forbids a required one. A scenario's
     strategy applies to the situations of its scenario's examples, each as often as there are examples of it: a stray
     example does not make a right strategy harmful, and alone is enough where the move is of no use. A general strategy
-    applies to every situation of the world once.
+    applies to every situation of the world once. One of a scenario that is not there applies nowhere.
     """
     places = {scenario.id: _situations(truth, scenario) for scenario in guidance.scenarios}
     everywhere = truth.world.situations
     return tuple(
         strategy
         for strategy in guidance.strategies
-        if _harms(truth, strategy, everywhere if strategy.scenario is None else places[strategy.scenario])
+        if _harms(truth, strategy, everywhere if strategy.scenario is None else places.get(strategy.scenario, ()))
     )
 
 
@@ -121,4 +120,4 @@ def _situations(truth: Truth, scenario: Scenario) -> tuple[Situation, ...]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return mean(values) if values else float("nan")
+    return fmean(values) if values else float("nan")
