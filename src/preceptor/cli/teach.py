@@ -137,13 +137,18 @@ def _view(lessons: "TeachingRun", team: "Team", *, json: bool) -> "View":
 
 def _estimate(project: "Project", logs: list[Path], *, quiet: bool) -> None:
     from preceptor.cli import tables
-    from preceptor.logs.readers import read
+    from preceptor.settings.teaching import logged
     from preceptor.teaching.estimate import estimate
+    from preceptor.teaching.moments import draw_logged, occasions
 
-    moments = sum(sum(1 for _ in conversation.contexts()) for path in logs for conversation in read(path))
-    shares = estimate(project.domain(), project.settings.teaching, moments)
+    settings, faults = project.settings.teaching, list[str]()
+    drawn = draw_logged(logged(logs, faults.append), settings.logged_conversations, settings.seed)
+    moments = sum(1 for conversation in drawn for _ in occasions(conversation))
+    shares = estimate(project.domain(), settings, moments)
     if quiet:
         return
+    for fault in faults:
+        typer.echo(fault, err=True)
     rows = [
         (role, project.settings.models.of(role).model, f"{s.calls:,}", f"{s.prompt_tokens + s.completion_tokens:,}",
          f"{_money(project, role, s):.2f}")
@@ -153,6 +158,8 @@ def _estimate(project: "Project", logs: list[Path], *, quiet: bool) -> None:
     tables.show(headings, rows, f"Estimate{tables.mark(project.simulated)}: an order of magnitude")
     money = sum(_money(project, role, share) for role, share in shares.items())
     calls = sum(share.calls for share in shares.values())
+    if logs:
+        typer.echo(f"Logs: {len(drawn):,} conversations, {moments:,} answers to compare.")
     typer.echo(
         f"In all about {calls:,} calls, {money:.2f} {project.settings.project.currency}, {_time(project, shares)}."
     )

@@ -6,7 +6,7 @@ that has come to its end be raised.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +15,7 @@ import pydantic
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import Domain
-from preceptor.errors import Conflict, PreceptorError, Stopped
+from preceptor.errors import Conflict, PreceptorError, SettingsError, Stopped
 from preceptor.library.model import Guidance
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
@@ -29,6 +29,8 @@ from preceptor.teaching.settings import Teaching
 from preceptor.teaching.teach import Taught, teach
 
 KIND = "teach"
+SHOWN = 3
+"""Rows of a log that could not be read and are told of with the reason."""
 _GUIDANCE = pydantic.TypeAdapter(Guidance)
 _EVENTS: dict[str, pydantic.TypeAdapter[Event]] = {
     kind.__name__: pydantic.TypeAdapter(kind) for kind in get_args(Event)
@@ -118,21 +120,29 @@ class TeachingRun:
             judge=models["judge"],
             settings=self.settings,
             start=self.start,
-            logs=self._conversations(record.hear),
+            logs=logged(self.logs, lambda told: record.hear(Note(told))),
             embedder=self.project.embedder(self.db),
             tell=record.hear,
             keep=record.keep,
         )
 
-    def _conversations(self, tell: Callable[[Event], None]) -> tuple[Conversation, ...]:
-        found: list[Conversation] = []
-        for path in self.logs:
-            log = read(path)
-            found += log
-            if log.skipped:
-                first = log.skipped[0]
-                tell(Note(f"{path.name}: {log.skipped_rows} rows could not be read; line {first.line}: {first.reason}"))
-        return tuple(found)
+
+def logged(paths: Sequence[Path], tell: Callable[[str], None]) -> Iterator[Conversation]:
+    """The conversations of log files, one at a time. `tell` hears, in a sentence, of rows that could not be read.
+
+    Raises:
+        NotFound, SettingsError: there is no such file, or nothing in it can be read.
+    """
+    for path in paths:
+        log, found = read(path), False
+        for conversation in log:
+            found = True
+            yield conversation
+        faults = "; ".join(f"line {row.line}: {row.reason.rstrip('.')}" for row in log.skipped[:SHOWN])
+        if not found:
+            raise SettingsError(f"{path}: holds no conversation{': ' + faults if faults else ''}.")
+        if faults:
+            tell(f"{path.name}: {log.skipped_rows} rows could not be read; {faults}.")
 
 
 @dataclass

@@ -4,9 +4,11 @@ The teacher speaks a share of the agent's turns that shrinks from iteration to i
 the states the *student* gets itself into (Ross, Gordon and Bagnell's DAgger, arXiv 1011.0686).
 """
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Turn
@@ -29,8 +31,8 @@ class Moment:
     """Moments of one customer are never on both sides of a test."""
     student: Turn
     teacher: Turn
-    reference: str
-    """What a person answered, when the context comes from a log."""
+    reference: tuple[Turn, ...]
+    """What a person then did, up to the customer's next message, when the context comes from a log."""
     comparison: Comparison
     """Of the teacher's reply against the student's."""
     first: bool
@@ -60,6 +62,32 @@ class Alternating:
         return self.teacher if draw < self.share else self.student
 
 
+def draw_logged(logs: Iterable[Conversation], count: int | None, seed: int) -> tuple[Conversation, ...]:
+    """At most `count` conversations of logs (None: all), drawn by the seed, in the order given.
+
+    No more than `count` are held at a time, so that logs may be larger than memory.
+    """
+    if count is None:
+        return tuple(logs)
+
+    def luck(placed: tuple[int, Conversation]) -> str:
+        return content_hash([seed, placed[1].customer, placed[1].turns])
+
+    drawn = dict(heapq.nsmallest(count, enumerate(logs), key=luck))
+    return tuple(drawn[place] for place in sorted(drawn))
+
+
+def occasions(conversation: Conversation) -> Iterator[tuple[Context, tuple[Turn, ...]]]:
+    """Each context in which a customer waits for an answer, with what was then done up to the customer's next message.
+
+    That may be several turns: tools that were called, what they gave, and what was made of it.
+    """
+    turns = conversation.turns
+    for place in range(1, len(turns)):
+        if turns[place].party == "agent" and turns[place - 1].party == "customer":
+            yield Context(turns[:place]), tuple(takewhile(lambda turn: turn.party != "customer", turns[place:]))
+
+
 async def meet(
     crew: Crew, student: Agent, customers: Sequence[Customer], share: float, logs: Sequence[Conversation]
 ) -> list[Moment]:
@@ -86,15 +114,13 @@ async def meet(
 
 async def _compare(crew: Crew, student: Agent, conversation: Conversation) -> list[Moment | None]:
     jobs = [
-        partial(_compare_at, crew, student, conversation, context, said)
-        for context, said in conversation.contexts()
-        if context.turns[-1].party == "customer"
+        partial(_compare_at, crew, student, conversation, context, done) for context, done in occasions(conversation)
     ]
     return await gather(jobs)
 
 
 async def _compare_at(
-    crew: Crew, student: Agent, conversation: Conversation, context: Context, said: Turn
+    crew: Crew, student: Agent, conversation: Conversation, context: Context, done: tuple[Turn, ...]
 ) -> Moment | None:
     seed = crew.seed("compare", context.key)
     try:
@@ -105,7 +131,7 @@ async def _compare_at(
     verdict = await crew.judge.compare(context, ours, theirs, seed)
     if not isinstance(verdict, Comparison):
         return None
-    reference = "" if conversation.source == "simulated" else said.text
+    reference = () if conversation.source == "simulated" else done
     customer = conversation.customer or content_hash(conversation.turns)[:16]
     return Moment(context, customer, ours, theirs, reference, verdict, first=False)
 

@@ -24,6 +24,9 @@ from preceptor.teaching.tasks import PLACE_CONTEXT, PlacedContext
 SHORTLIST = 40
 """Known scenarios the teacher chooses from: enough to hold the right one (static vectors miss paraphrases), few enough
 to read: about 600 tokens."""
+WAVE = 500
+"""Moments sorted at a time. Logs bring thousands: the later ones find the scenarios that the earlier ones opened, where
+near-duplicates join unasked, and as few new descriptions as this are held against each other."""
 VOTES = 3
 """Contexts of a scenario that are asked about when it may be the same as another; most must agree."""
 SAMPLING = Sampling(temperature=0.0, max_tokens=200)
@@ -65,15 +68,22 @@ class Book:
 
 
 async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> int:
-    """Put moments into the book's scenarios, opening new ones where none fits.
+    """Put moments into the book's scenarios, a wave after the other, opening new ones where none fits.
 
-    Returns how many belonged to a scenario that was known before.
+    Returns how many belonged to a scenario that was known before their wave.
     """
-    asking = _join_near_duplicates(crew, book, moments)
+    waves = [moments[start : start + WAVE] for start in range(0, len(moments), WAVE)]
+    return sum([await _place_wave(crew, book, wave) for wave in waves])
+
+
+async def _place_wave(crew: Crew, book: Book, moments: Sequence[Moment]) -> int:
+    new = _join_near_duplicates(crew, book, moments)
+    # Where nothing is known yet, a moment in which the student did well can neither join a scenario nor open one.
+    asking = [(moment, shortlist) for moment, shortlist in new if shortlist or moment.falls_short]
     placed = await crew.all(
         "scenarios", [partial(ask_where, crew, moment.context, shortlist) for moment, shortlist in asking]
     )
-    at_home = len(moments) - len(asking)
+    at_home = len(moments) - len(new)
     fresh: list[tuple[Moment, Scenario]] = []
     for (moment, shortlist), answer in zip(asking, placed, strict=True):
         if answer is None:

@@ -7,7 +7,7 @@ student can use (strategy executability, arXiv 2602.22583).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from preceptor.dialogue.conversation import Turn
+from preceptor.dialogue.conversation import Context, Turn, transcript
 from preceptor.errors import BadReply, Rejected
 from preceptor.judging.judge import shown
 from preceptor.judging.verdicts import Comparison
@@ -84,7 +84,7 @@ class _Desk:
             policy=self.crew.domain.policy,
             conversation=moment.context.transcript(),
             teacher_reply=shown(moment.teacher),
-            reference=moment.reference or "(not known)",
+            reference=transcript(moment.reference) or "(not known)",
             student_reply=shown(reply),
             strategies="\n".join(f"{n}. {text}" for n, text in enumerate(listed, 1)) or "(none)",
             limit=str(self.crew.settings.strategies_per_scenario),
@@ -108,7 +108,9 @@ class _Desk:
         self.current = tuple(kept.values())[: self.crew.settings.strategies_per_scenario]
 
     def _leak(self, text: str, moment: Moment) -> str | None:
-        return leaks(text, moment.teacher.text, [moment.context])
+        seen = [Context((*moment.context.turns, *moment.reference))]
+        answers = (moment.teacher.text, *(turn.text for turn in moment.reference if turn.party == "agent"))
+        return next(filter(None, (leaks(text, answer, seen) for answer in answers)), None)
 
     def _note_retry(self, moment: Moment, after: Turn) -> None:
         before, teacher = shown(moment.student), shown(moment.teacher)

@@ -4,7 +4,7 @@
 order in which calls come back. Resuming is therefore running it again over a ledger that answers what was asked before.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -32,7 +32,7 @@ from preceptor.teaching.events import (
     StrategyRefused,
 )
 from preceptor.teaching.harm import find_harm
-from preceptor.teaching.moments import Moment, meet
+from preceptor.teaching.moments import Moment, draw_logged, meet
 from preceptor.teaching.notebook import Notebook
 from preceptor.teaching.placement import choose_placement
 from preceptor.teaching.scenarios import place_moments
@@ -82,7 +82,7 @@ async def teach(
     judge: Model,
     settings: Teaching | None = None,
     start: Guidance | None = None,
-    logs: Sequence[Conversation] = (),
+    logs: Iterable[Conversation] = (),
     embedder: Embedder | None = None,
     tell: Callable[[Event], None] = lambda event: None,
     keep: Callable[[Taught], None] = lambda taught: None,
@@ -91,7 +91,8 @@ async def teach(
 
     Args:
         start: a library to go on from.
-        logs: conversations as a further source of contexts; what their agent said is shown to the teacher.
+        logs: conversations as a further source of contexts; what their agent did is shown to the teacher. They may be
+            more than memory holds if `settings.logged_conversations` bounds how many are used.
         tell: hears every event, in order.
         keep: called with what is known after each iteration, for saving.
 
@@ -111,7 +112,8 @@ async def teach(
         tell,
     )
     notebook = Notebook.opened(start or Guidance(domain.name, false_injections=settings.false_injections))
-    return await Lessons(crew, notebook, tuple(logs), keep).run()
+    drawn = draw_logged(logs, settings.logged_conversations, settings.seed)
+    return await Lessons(crew, notebook, drawn, keep).run()
 
 
 @dataclass
