@@ -67,35 +67,54 @@ class Book:
         del self.scenarios[gone]
 
 
-async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> int:
-    """Put moments into the book's scenarios, a wave after the other, opening new ones where none fits.
+@dataclass
+class Sorted:
+    """How many moments went where."""
 
-    Returns how many belonged to a scenario that was known before their wave.
-    """
-    waves = [moments[start : start + WAVE] for start in range(0, len(moments), WAVE)]
-    return sum([await _place_wave(crew, book, wave) for wave in waves])
+    joined: int = 0
+    """Near-duplicates that joined a known scenario unasked."""
+    placed: int = 0
+    """Put into a scenario that was known before their wave by the teacher."""
+    opening: int = 0
+    """Of new scenarios."""
+    left: int = 0
+    """Of no scenario: the student did well where none is known, or the teacher's answer could not be read."""
+
+    @property
+    def at_home(self) -> int:
+        """Those of a scenario that was known before."""
+        return self.joined + self.placed
 
 
-async def _place_wave(crew: Crew, book: Book, moments: Sequence[Moment]) -> int:
+async def place_moments(crew: Crew, book: Book, moments: Sequence[Moment]) -> Sorted:
+    """Put moments into the book's scenarios, a wave after the other, opening new ones where none fits."""
+    tally = Sorted()
+    for start in range(0, len(moments), WAVE):
+        await _place_wave(crew, book, moments[start : start + WAVE], tally)
+    return tally
+
+
+async def _place_wave(crew: Crew, book: Book, moments: Sequence[Moment], tally: Sorted) -> None:
     new = _join_near_duplicates(crew, book, moments)
     # Where nothing is known yet, a moment in which the student did well can neither join a scenario nor open one.
     asking = [(moment, shortlist) for moment, shortlist in new if shortlist or moment.falls_short]
     placed = await crew.all(
         "scenarios", [partial(ask_where, crew, moment.context, shortlist) for moment, shortlist in asking]
     )
-    at_home = len(moments) - len(new)
+    tally.joined += len(moments) - len(new)
+    tally.left += len(new) - len(asking)
     fresh: list[tuple[Moment, Scenario]] = []
     for (moment, shortlist), answer in zip(asking, placed, strict=True):
-        if answer is None:
-            continue
-        if 0 < answer.scenario <= len(shortlist):
+        if answer and 0 < answer.scenario <= len(shortlist):
             book.add(shortlist[answer.scenario - 1].id, moment, crew.settings.examples)
-            at_home += 1
-        elif moment.falls_short and answer.description.strip():
+            tally.placed += 1
+        elif answer and moment.falls_short and answer.description.strip():
             description = " ".join(answer.description.split())
             fresh.append((moment, Scenario(Scenario.new_id(description, moment.context), description)))
+        else:
+            tally.left += 1
+    tally.opening += len(fresh)
     await _open_fresh(crew, book, fresh)
-    return at_home
 
 
 async def _open_fresh(crew: Crew, book: Book, fresh: Sequence[tuple[Moment, Scenario]]) -> None:

@@ -155,8 +155,8 @@ class Lessons:
         customers = draw_customers(crew.domain, settings.customers, crew.seed("customers", iteration))
         logs = self.logs if iteration == 1 else ()
         moments = await self._beside(partial(meet, crew, student, customers, share, logs))
-        at_home = await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
-        self.notebook.foreign = 1 - at_home / max(1, len(moments))
+        placed = await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
+        self.notebook.foreign = 1 - placed.at_home / max(1, len(moments))
         await self._work({moment.context.key for moment in moments}, last_chance=False)
         self._plan_score(iteration)
         return (len(self.notebook.scenarios), len(self.notebook.accepted)) != before
