@@ -92,3 +92,30 @@ def test_logs_are_read_and_events_printed_as_json(preceptor: Command, project: P
     assert {"Progress", "ScenarioFound", "HeldOutScore"} <= {event["event"] for event in events}
     assert events[0]["text"].startswith("log.jsonl: 1 rows could not be read; line 2")
     assert events[-1]["event"] == "Finished"
+
+
+def test_an_estimate_counts_what_is_compared_in_logs_and_tells_of_rows_it_cannot_read(
+    preceptor: Command, project: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    said = [
+        {"role": "user", "content": "My line is down."},
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "look", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "{}"},
+        {"role": "assistant", "content": "Restart your router."},
+    ]
+    log.write_text(10 * (json.dumps({"messages": said}) + "\n") + "{\n")
+    code, out, err = preceptor("teach", "--dry-run", "--logs", log, "--project", project)
+    assert code == 0
+    assert "Logs: 10 conversations, 10 answers to compare." in out
+    assert "log.jsonl: 1 rows could not be read; line 11" in err
+    few = ("--set", "teaching.logged_conversations=3")
+    assert (
+        "Logs: 3 conversations, 3 answers"
+        in preceptor("teach", "--dry-run", "--logs", log, *few, "--project", project)[1]
+    )
+    log.write_text("{\n")
+    code, _, err = preceptor("teach", "--yes", "--logs", log, "--project", project)
+    assert code == 1
+    assert "holds no conversation" in err
+    assert not (project / "preceptor.db").exists()
