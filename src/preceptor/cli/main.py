@@ -12,6 +12,7 @@ import typer
 
 from preceptor.cli import chat, demo, doctor, init, library, runs, teach, world
 from preceptor.errors import PreceptorError
+from preceptor.settings import threads
 
 app = typer.Typer(
     name="preceptor",
@@ -48,6 +49,7 @@ def _root(
 
 def main() -> None:
     """The console script."""
+    threads.take_one()
     sys.exit(run(sys.argv[1:]))
 
 
