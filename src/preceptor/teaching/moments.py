@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
+import anyio
+
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer
@@ -20,6 +22,10 @@ from preceptor.llm.parallel import gather
 from preceptor.storage.canonical import content_hash
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note
+
+LOGS_AT_ONCE = 100
+"""Logged conversations looked at side by side: their several moments each keep any number of connections busy, and what
+waits for its turn takes memory."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +106,18 @@ async def meet(
     agent = Alternating(crew.teacher, student, share, crew.settings.seed)
     rollout = Rollout(crew.voice, crew.settings.max_turns)
 
+    places = anyio.Semaphore(LOGS_AT_ONCE)
+
     async def talk(customer: Customer) -> list[Moment | None]:
         return await _compare(crew, student, await rollout.play(agent, customer))
 
+    async def look(log: Conversation) -> list[Moment | None]:
+        async with places:
+            return await _compare(crew, student, log)
+
     jobs = [
         *(partial(talk, customer) for customer in customers),
-        *(partial(_compare, crew, student, log) for log in logs),
+        *(partial(look, log) for log in logs),
     ]
     found = [moment for moments in await crew.all("conversations", jobs) for moment in moments]
     _note_failures(crew, sum(moment is None for moment in found))

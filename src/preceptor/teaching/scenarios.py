@@ -78,7 +78,7 @@ class Sorted:
     opening: int = 0
     """Of new scenarios."""
     left: int = 0
-    """Of no scenario: the student did well where none is known, or the teacher's answer could not be read."""
+    """Of no scenario: the student did well in a context of none that is known, or the answer could not be read."""
 
     @property
     def at_home(self) -> int:
