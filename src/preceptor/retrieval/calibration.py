@@ -14,7 +14,7 @@ HALFWAY = 0.5
 """Between what a label's own contexts score (1) and foreign ones (0): the threshold before there is evidence."""
 SIMULATED = 50
 """Real background contexts weigh against the left-out labels as their number to this."""
-KEPT = 0.98
+KEPT = 0.995
 """Share of the library's own contexts, left out, that the threshold keeps where foreign ones are too rare to matter:
 what is less like the library than nearly all of its own is near nothing."""
 _TEMPERATURES = np.array([0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3], np.float32)

@@ -21,8 +21,9 @@ from preceptor.retrieval.windows import Reader, spoken
 OPENING_WORDS = 8
 """Contexts whose first words agree are taken to come from one conversation; a greeting alone is too short to tell."""
 
-TWINS = 0.8
-"""Likeness from which two contexts are taken for the same words, names and typing errors apart."""
+TWINS = 0.7
+"""Likeness in words alone, which means the same for every embedder, from which two contexts are taken for the same
+wording, names and typing errors apart."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class Matcher:
         chosen = weights or weigh(views, numbers, groups, len(labels), seed)
         features = views.weighted(chosen)
         fitted = scorer(features, numbers, len(labels), seed)
-        left_out = fitted.left_out(apart(groups, features), np.arange(len(examples) + len(background)))
+        wording = views.weighted(Weights(chosen.windows, 1.0))
+        left_out = fitted.left_out(apart(groups, wording), np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
         return cls(labels, embedder.id, chosen, calibration, fitted, reader, vocabulary)
 

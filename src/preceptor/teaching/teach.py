@@ -42,10 +42,10 @@ from preceptor.teaching.strategies import Draft, write
 FIRST_LOOK, LAST_LOOK = 96, 300
 """Contexts each placement is tried on before anything is accepted, and at the end: the standard error of a score is
 about 0.07 and 0.04."""
-T = TypeVar("T")
-
 OFTEN = 0.3
 """Share of a scenario's moments in which the student must fall short to write for it: noise alone makes some."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ class Lessons:
     held_out: list[HeldOutScore] = field(default_factory=list)
     due: Callable[[], Awaitable[HeldOutScore | None]] | None = None
     """A held-out score that nothing waits for yet: it is measured beside what comes next."""
+    fitted: tuple[Guidance, Student] | None = None
 
     async def run(self) -> Taught:
         settings = self.crew.settings
@@ -283,8 +284,11 @@ class Lessons:
                 self.crew.tell(StrategyRefused(strategy, reason, effect))
 
     def _student(self) -> Student:
-        limit = self.crew.settings.slot_limit
-        return self.crew.student.using(self.notebook.guidance(), self.crew.embedder, limit=limit)
+        """The student as taught so far; fitted anew only when something was learned."""
+        guidance, limit = self.notebook.guidance(), self.crew.settings.slot_limit
+        if self.fitted is None or self.fitted[0] != guidance:
+            self.fitted = (guidance, self.crew.student.using(guidance, self.crew.embedder, limit=limit))
+        return self.fitted[1]
 
     def _plan_score(self, iteration: int) -> None:
         """Of the student as it is now."""
