@@ -108,8 +108,8 @@ class Guidance:
     false_injections: float = 0.05
     """Chosen share of contexts in which a slot stands though the context belongs to no scenario."""
     foreign: float = 1.0
-    """Share of contexts met that belong to no scenario, as estimated while teaching. 1: not known, so the chosen rate is
-    kept among those alone."""
+    """Share of contexts met that belong to no scenario, as estimated while teaching. 1: not known, so the chosen rate
+    is kept among those alone."""
 
     def of(self, scenario: str | None) -> tuple[Strategy, ...]:
         """The strategies of a scenario (None: the general ones), most valuable first."""
