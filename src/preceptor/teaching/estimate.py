@@ -12,16 +12,14 @@ from preceptor.teaching.settings import Teaching
 
 Role = Literal["teacher", "student", "customer", "judge"]
 
-TURNS = 3.5
+TURNS = 3
 """Agent turns of a typical conversation."""
-SHORT = 0.6
-"""Share of moments in which the student falls short, averaged over iterations."""
-SCENARIOS_PER_TOPIC = 4
-CANDIDATES = 4
-"""Strategies tried per scenario."""
-CONTEXTS = 18
-"""Held-back contexts a test takes on average: most stop at the first look."""
-TRIES = 4
+SCENARIOS_PER_TOPIC = 5.5
+PAIRS = 11
+"""Pairs of replies that tests draw per context of a scenario: its set, each member left out, what recurs."""
+MOST_PAIRS = 500
+"""… per scenario, at most: the last looks bound them."""
+TRIES = 8
 """Retries per scenario while strategies are written."""
 TURN_TOKENS = 45
 
@@ -40,17 +38,16 @@ def estimate(domain: Domain, settings: Teaching, logged_moments: int = 0) -> dic
     conversations = settings.iterations * settings.customers
     moments = conversations * TURNS + logged_moments
     scenarios = len(domain.topics) * SCENARIOS_PER_TOPIC
-    tests = scenarios * CANDIDATES * CONTEXTS if settings.gate else 0
+    pairs = min(PAIRS * moments, MOST_PAIRS * scenarios) if settings.gate else 0
+    tries = scenarios * TRIES
     scoring = (settings.iterations + 1) * settings.held_out
     own = _tokens(domain.role + domain.goal + domain.policy)
-    talk = int(TURNS * TURN_TOKENS)
+    talk = TURNS * TURN_TOKENS
     return {
-        "teacher": _share(moments * (1 + SHORT) + scenarios * TRIES, own + talk + 150, 60),
-        "student": _share(
-            moments * 1.5 + scenarios * TRIES + 2 * tests + scoring * TURNS, own + talk + 60, TURN_TOKENS
-        ),
+        "teacher": _share(2 * moments + tries, own + talk + 300, 60),
+        "student": _share(1.5 * moments + tries + 2 * pairs + scoring * TURNS, own + talk + 60, TURN_TOKENS),
         "customer": _share((conversations + scoring) * (TURNS + 1), talk + 200, TURN_TOKENS),
-        "judge": _share(2 * (moments + scenarios * TRIES + tests) + scoring, own + talk + 250, 40),
+        "judge": _share(2 * (moments + tries + pairs) + scoring, own + talk + 250, 40),
     }
 
 

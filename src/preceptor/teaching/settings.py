@@ -17,7 +17,7 @@ class Teaching(pydantic.BaseModel):
     """The same seed with the same models gives the same library."""
     iterations: Count = 5
     """At most so many rounds of conversations; the run stops by itself when nothing new is learned."""
-    customers: Count = 80
+    customers: Count = 120
     """Simulated customers per iteration."""
     logged_conversations: Count | None = None
     """Conversations from --logs to learn from, at most, drawn by the seed; all of them when not given."""
