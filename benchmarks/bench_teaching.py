@@ -167,11 +167,11 @@ class Lesson:
         self.teacher = ModelAgent(cast[job.teacher], self.domain, name=TEACHER)
 
     async def run(self) -> Figures:
-        began = time.process_time()
         before = await self._ceiling()
         figures = ceiling_figures(before)
         if not (self.job.always or able(figures)):
             return figures
+        began = time.process_time()
         taught = await self._teach()
         spent = time.process_time() - began
         student = self.student.using(taught.guidance, limit=self.job.settings.slot_limit, name=TAUGHT)
@@ -314,15 +314,17 @@ def jobs(args: argparse.Namespace) -> list[Job]:
             found += beside(replace(default, part="beside"), args.budgets)
     if len({job.world for job in found}) > len({job.title for job in found}):
         raise SystemExit("Two of the worlds have the same name: give each its own, so that their figures stay apart.")
+    if absent := set(args.students) - {job.student for job in found}:
+        raise SystemExit(f"None of the worlds has a student {min(absent)!r}.")
     return found
 
 
 def profiles(world: World, chosen: Sequence[str], only: str | None) -> list[str]:
-    """Students: those asked for that the world has, or the one, or all."""
-    agents = [id_ for id_, profile in world.models.items() if isinstance(profile, AgentProfile)]
+    """Students: those asked for that the world has, or the one, or all agents that do not teach."""
+    agents = {id_: profile for id_, profile in world.models.items() if isinstance(profile, AgentProfile)}
     if chosen:
         return [id_ for id_ in agents if id_ in chosen]
-    return [only] if only else [id_ for id_ in agents if id_.startswith("student")]
+    return [only] if only else [id_ for id_, profile in agents.items() if profile.teaching is None]
 
 
 def controls(world: World, default: Job) -> list[Job]:
