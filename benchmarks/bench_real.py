@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
@@ -63,6 +64,7 @@ class Diary:
     """What happens, told with the time, and what of it the report needs."""
 
     began: float = field(default_factory=time.monotonic)
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     phase: str = ""
     placement: PlacementChosen | None = None
     held_out: tuple[HeldOutScore, ...] = ()
@@ -202,20 +204,20 @@ def plain(interval: Interval) -> dict[str, float]:
     return {key: round(value, 3) for key, value in vars(interval).items()}
 
 
-def replies(db: Database, run: str) -> dict[str, Any]:
-    """What became of the student's calls in a run."""
+def replies(db: Database, run: str, since: str) -> dict[str, Any]:
+    """What became of the student's calls in a run. `written`: tokens since this process began."""
     asked = sa.select(calls).where(calls.c.run == run, calls.c.role == "student")
     with db.reading() as connection:
         rows = connection.execute(asked).all()
     finishes = Counter(orjson.loads(row.reply)["finish"] if row.reply else "unusable" for row in rows)
-    tokens = sum(row.completion_tokens for row in rows)
     return {
         "calls": len(rows),
         "cut_off": finishes["length"],
         "unusable": finishes["unusable"],
         "attempts": sum(row.attempts for row in rows),
         "prompt_tokens": sum(row.prompt_tokens for row in rows),
-        "completion_tokens": tokens,
+        "completion_tokens": sum(row.completion_tokens for row in rows),
+        "written": sum(row.completion_tokens for row in rows if (row.finished_at or "") >= since),
     }
 
 
@@ -297,7 +299,7 @@ def main() -> None:
         later = Runs(db).create("evaluate", project.resolved(), args.seed)
         report, students = asyncio.run(serve(project, db, later.id, taught, args.customers, diary))
         Runs(db).finish(later.id, "done")
-        told = {"teaching": replies(db, run), "serving": replies(db, later.id)}
+        told = {"teaching": replies(db, run, diary.at), "serving": replies(db, later.id, diary.at)}
     seconds = time.monotonic() - diary.began
     if args.examples:
         print(*examples(report, students), sep="\n")
@@ -315,7 +317,7 @@ def collect(
     seconds: float,
 ) -> dict[str, Any]:
     names = {scenario.id: scenario.description for scenario in taught.scenarios}
-    tokens = sum(run["completion_tokens"] for run in told.values())
+    tokens = sum(run["written"] for run in told.values())
     return {
         "arms": {student.name: of_arm(report, student) for student in students},
         "placement": taught.guidance.placement,
