@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["simulated", "local"]
 """What the student is: one of the world's, or SmolLM2 on this machine (`cli.local`)."""
-REAL: dict[Kind, str] = {
-    "simulated": "simulated",
-    "local": "the student is real; customers, teacher and judge are simulated",
-}
+REAL: dict[Kind, str] = {"simulated": "simulated", "local": "real student, all others simulated"}
 SHOWN = 12
 """Strategies printed: about a screen."""
 
@@ -89,7 +86,8 @@ def _show(taught: "Taught", mark: str) -> None:
     names = {scenario.id: scenario.description for scenario in taught.scenarios}
     best = sorted(taught.accepted, key=lambda strategy: (-strategy.value, strategy.id))
     rows = [(f"{s.value:+.2f}", names.get(s.scenario or "", "Always."), s.text) for s in best[:SHOWN]]
-    tables.show(("value", "when", "strategy"), rows, f"\nWhat was learned ({mark})")
+    if rows:
+        tables.show(("value", "when", "strategy"), rows, f"\nWhat was learned ({mark})")
     learned = (
         f"{len(taught.accepted)} strategies for {len(taught.scenarios)} scenarios; {len(taught.refused)} were refused"
     )
