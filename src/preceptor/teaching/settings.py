@@ -41,8 +41,9 @@ class Teaching(pydantic.BaseModel):
     """Pairs drawn from one held-back context, at most."""
     min_contexts: Count = 8
     """Held-back contexts a scenario needs before its strategies are tested."""
-    alpha: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
-    """Chance that a scenario accepts anything at all when nothing helps."""
+    alpha: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.02
+    """Chance that a scenario accepts anything at all when nothing helps; small, so that of some sixty scenarios more than
+    one in twenty hardly ever does."""
     gate: bool = True
     """Measure before accepting. Off is for comparison only: everything the teacher writes is kept."""
     examples: Count = 30
