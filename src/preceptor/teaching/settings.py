@@ -42,8 +42,8 @@ class Teaching(pydantic.BaseModel):
     min_contexts: Count = 8
     """Held-back contexts a scenario needs before its strategies are tested."""
     alpha: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.02
-    """Chance that a scenario accepts anything at all when nothing helps; small, so that of some sixty scenarios more than
-    one in twenty hardly ever does."""
+    """Chance that a scenario accepts anything at all when nothing helps; small, so that of some sixty scenarios hardly
+    ever more than one in twenty does."""
     gate: bool = True
     """Measure before accepting. Off is for comparison only: everything the teacher writes is kept."""
     examples: Count = 30
