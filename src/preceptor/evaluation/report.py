@@ -1,25 +1,36 @@
-"""What an evaluation found."""
+"""What an evaluation found: the arms, and what can be asked of them. Pure: no model is asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preceptor.dialogue.conversation import Conversation
-from preceptor.evaluation import statistics
+from preceptor.evaluation import measures, statistics
+from preceptor.evaluation.measures import Measure
+from preceptor.evaluation.results import Served
 from preceptor.evaluation.statistics import Interval
 from preceptor.judging.verdicts import Rating, Unscored
 
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm's conversations and their ratings, in the order of the customers."""
+    """One arm's customers, in the order they were drawn."""
 
     name: str
-    conversations: tuple[Conversation, ...]
-    ratings: tuple[Rating | Unscored, ...]
+    served: tuple[Served, ...]
+
+    @property
+    def conversations(self) -> tuple[Conversation, ...]:
+        return tuple(served.conversation for served in self.served)
+
+    @property
+    def ratings(self) -> tuple[Rating | Unscored, ...]:
+        """The judge's first verdict on each."""
+        return tuple(served.ratings[0] for served in self.served)
 
     @property
     def unscored(self) -> int:
-        return sum(isinstance(rating, Unscored) for rating in self.ratings)
+        """Conversations without any verdict."""
+        return sum(served.satisfaction is None for served in self.served)
 
 
 @dataclass(frozen=True)
@@ -33,19 +44,25 @@ class Report:
 
     def satisfaction(self, name: str) -> Interval:
         """Mean satisfaction (1 to 5) of an arm over the customers scored in it."""
-        return statistics.mean([r.satisfaction for r in self.arm(name).ratings if isinstance(r, Rating)])
+        return self.mean(name, measures.satisfaction)
 
-    def difference(self, new: str, old: str) -> Interval:
-        """Mean paired difference in satisfaction over customers scored in both arms."""
-        first, second = self._paired([new, old])
-        return statistics.difference(first, second)
+    def mean(self, name: str, measure: Measure) -> Interval:
+        """Mean of a measure over the customers of an arm for whom it is known."""
+        return statistics.mean([value for (value,) in self.paired([name], measure)])
+
+    def difference(self, new: str, old: str, measure: Measure = measures.satisfaction) -> Interval:
+        """Mean paired difference, new minus old, over customers measured in both arms."""
+        rows = self.paired([new, old], measure)
+        return statistics.difference([row[0] for row in rows], [row[1] for row in rows])
 
     def gap_closed(self, taught: str, alone: str, teacher: str) -> Interval:
         """Share of the distance between student and teacher that the library closes."""
-        a, b, c = self._paired([taught, alone, teacher])
+        rows = self.paired([taught, alone, teacher], measures.satisfaction)
+        a, b, c = ([row[n] for row in rows] for n in range(3))
         return statistics.gap_closed(a, b, c)
 
-    def _paired(self, names: Sequence[str]) -> list[list[float]]:
-        columns = [self.arm(name).ratings for name in names]
-        rows = [row for row in zip(*columns, strict=True) if all(isinstance(rating, Rating) for rating in row)]
-        return [[row[n].satisfaction for row in rows] for n in range(len(names))]
+    def paired(self, names: Sequence[str], measure: Measure) -> list[tuple[float, ...]]:
+        """A row for each customer measured in all of these arms, a value for each arm."""
+        columns = [[measure(served) for served in self.arm(name).served] for name in names]
+        rows = zip(*columns, strict=True)
+        return [known for row in rows if len(known := tuple(v for v in row if v is not None)) == len(names)]
