@@ -7,6 +7,7 @@ from preceptor.dialogue.domain import Domain
 from preceptor.errors import BadReply
 from preceptor.llm.messages import Message, Reply, Request, Sampling
 from preceptor.llm.model import Model
+from preceptor.llm.tally import asked
 
 
 def system_message(domain: Domain) -> Message:
@@ -44,4 +45,4 @@ class ModelAgent:
 async def ask_for_turn(model: Model, domain: Domain, messages: tuple[Message, ...], sampling: Sampling) -> Turn:
     """Ask for the agent's next turn, with the domain's tools on offer."""
     tools = tuple(spec.tool() for spec in domain.tools)
-    return turn_of(await model.ask(Request(messages, sampling, tools)))
+    return turn_of(await asked(model, Request(messages, sampling, tools)))

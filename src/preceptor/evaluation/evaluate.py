@@ -1,34 +1,174 @@
-"""Several arms, the same customers, one judge."""
+"""Several arms, the same customers, one judge.
 
-from collections.abc import Sequence
+Customers are taken one after the other, each with all arms at once, so that whatever was done when a run stops is whole
+customers: pairs, which count, and not one arm far ahead of the others. What bounds how many calls are in flight are the
+models' limiters.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 from preceptor.dialogue.agent import Agent
+from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.crowd import Customers
 from preceptor.dialogue.customers import Customer
-from preceptor.errors import UserError
-from preceptor.evaluation.report import ArmResult, Report
-from preceptor.evaluation.results import Served
-from preceptor.judging.judge import Judge
+from preceptor.errors import BadReply, Rejected, UserError
+from preceptor.evaluation.report import Report
+from preceptor.evaluation.results import Cost, Duel, Guided, Served
+from preceptor.judging.judge import Judge, shown
+from preceptor.judging.verdicts import Unscored
 from preceptor.llm.parallel import gather
+from preceptor.llm.tally import Tally
+from preceptor.storage.canonical import content_hash
+from preceptor.student.student import Finder
+
+Keep = Callable[[Served], None]
 
 
-async def evaluate(arms: Sequence[Agent], customers: Customers, judge: Judge) -> Report:
+async def evaluate(
+    arms: Sequence[Agent],
+    customers: Customers,
+    judge: Judge,
+    *,
+    repeats: int = 1,
+    duels: int = 0,
+    keep: Keep | None = None,
+) -> Report:
     """Let every arm serve the same customers and rate each conversation.
 
+    Args:
+        arms: the first is what the others are held against.
+        repeats: verdicts of the judge on each conversation.
+        duels: contexts of each of the first arm's conversations, at most, that every other arm answers anew.
+        keep: is given each result as soon as it is complete.
+
     Raises:
-        UserError: two arms have the same name.
+        UserError: no arm, or two with the same name.
         ProviderError, Stopped: from the models.
     """
     names = [arm.name for arm in arms]
+    if not names:
+        raise UserError("An evaluation needs at least one arm.")
     if len(set(names)) < len(names):
         raise UserError(f"Arms need names of their own, got {names!r}. Pass name=… to one of them.")
+    serving = _Serving(tuple(arms), customers, judge, repeats, duels, keep or _forget)
+    served = await gather([partial(serving.all_arms, customer) for customer in customers.who])
+    return Report.of(one for customer in served for one in customer)
 
-    async def serve(arm: Agent, customer: Customer) -> Served:
-        conversation = await customers.talk(arm, customer)
-        rating = await judge.rate(conversation, customer.seed)
-        return Served(arm.name, customer, conversation, (rating,))
 
-    served = await gather([partial(serve, arm, customer) for arm in arms for customer in customers.who])
-    size = len(customers.who)
-    return Report(tuple(ArmResult(name, tuple(served[n * size : (n + 1) * size])) for n, name in enumerate(names)))
+def _forget(served: Served) -> None:
+    """For those who only want the report."""
+
+
+@runtime_checkable
+class Guidable(Protocol):
+    """An arm that chooses strategies for each context, such as `Student`."""
+
+    @property
+    def finder(self) -> Finder | None: ...
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """An agent whose calls are counted."""
+
+    agent: Agent
+    tally: Tally
+
+    @property
+    def name(self) -> str:
+        return self.agent.name
+
+    async def reply(self, context: Context, seed: int) -> Turn:
+        with self.tally.open():
+            return await self.agent.reply(context, seed)
+
+
+@dataclass(frozen=True)
+class _Serving:
+    """What is done with each customer."""
+
+    arms: tuple[Agent, ...]
+    customers: Customers
+    judge: Judge
+    repeats: int
+    duels: int
+    keep: Keep
+
+    async def all_arms(self, customer: Customer) -> list[Served]:
+        """One customer, served by every arm; then the others against the first, in its conversation."""
+        served = await gather([partial(self._one_arm, arm, customer) for arm in self.arms])
+        if not self.duels:
+            return served
+        first = served[0]
+        moments = drawn(first.conversation, customer, self.duels)
+        others = zip(self.arms[1:], served[1:], strict=True)
+        return [first, *await gather([partial(self._with_duels, arm, moments, one) for arm, one in others])]
+
+    async def _one_arm(self, arm: Agent, customer: Customer) -> Served:
+        tally = Tally()
+        conversation = await self.customers.talk(_Counted(arm, tally), customer)
+        ratings = await gather(
+            [partial(self.judge.rate, conversation, seed_of(customer, repeat)) for repeat in range(self.repeats)]
+        )
+        served = Served(arm.name, customer, conversation, tuple(ratings), (), guided(arm, conversation), _cost(tally))
+        if arm is self.arms[0] or not self.duels:
+            self.keep(served)
+        return served
+
+    async def _with_duels(self, arm: Agent, moments: Sequence["Moment"], served: Served) -> Served:
+        fought = await gather([partial(self._duel, arm, moment, served.customer) for moment in moments])
+        complete = replace(served, duels=tuple(fought))
+        self.keep(complete)
+        return complete
+
+    async def _duel(self, arm: Agent, moment: "Moment", customer: Customer) -> Duel:
+        try:
+            new = await arm.reply(moment.context, customer.seed)
+        except (BadReply, Rejected) as fault:
+            return Duel(moment.turn, "", Unscored(str(fault)))
+        verdict = await self.judge.compare(moment.context, moment.reply, new, customer.seed)
+        return Duel(moment.turn, shown(new), verdict)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where the first arm acted, and what it did."""
+
+    turn: int
+    """Index into the conversation's turns."""
+    context: Context
+    reply: Turn
+
+
+def moments_of(conversation: Conversation) -> list[Moment]:
+    return [Moment(len(context.turns), context, reply) for context, reply in conversation.contexts()]
+
+
+def drawn(conversation: Conversation, customer: Customer, most: int) -> list[Moment]:
+    """Moments of a conversation for duels, in their order; drawn by the customer."""
+    moments = moments_of(conversation)
+    chosen = random.Random(f"duels {customer.key}").sample(moments, min(most, len(moments)))
+    return sorted(chosen, key=lambda moment: moment.turn)
+
+
+def guided(arm: Agent, conversation: Conversation) -> tuple[Guided, ...]:
+    """What stood in the slot at each agent turn. Found again, which is cheap and gives what the agent was given."""
+    finder = arm.finder if isinstance(arm, Guidable) else None
+    if finder is None:
+        return ()
+    found = ((moment.turn, finder.find(moment.context)) for moment in moments_of(conversation))
+    return tuple(Guided(turn, one.matches, tuple(s.id for s in one.strategies)) for turn, one in found)
+
+
+def seed_of(customer: Customer, repeat: int) -> int:
+    """The judge's seed for a repeat: the customer's own first, then seeds of their own."""
+    return int(content_hash(["rating", customer.key, repeat])[:7], 16) if repeat else customer.seed
+
+
+def _cost(tally: Tally) -> Cost:
+    amount = tally.amount
+    return Cost(amount.calls, amount.prompt_tokens, amount.completion_tokens, amount.nano, tally.seconds)

@@ -1,9 +1,10 @@
 """What an evaluation found: the arms, and what can be asked of them. Pure: no model is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from preceptor.dialogue.conversation import Conversation
+from preceptor.errors import UserError
 from preceptor.evaluation import measures, statistics
 from preceptor.evaluation.measures import Measure
 from preceptor.evaluation.results import Served
@@ -38,6 +39,23 @@ class Report:
     """Several arms on the same customers. The first arm is what the others are held against."""
 
     arms: tuple[ArmResult, ...]
+
+    @classmethod
+    def of(cls, served: Iterable[Served]) -> "Report":
+        """From what was kept. Arms and customers stand in the order in which they first come; customers that not every
+        arm has served, because the run was stopped, are left out.
+
+        Raises:
+            UserError: nothing was served by all arms.
+        """
+        by_arm: dict[str, dict[str, Served]] = {}
+        for one in served:
+            by_arm.setdefault(one.arm, {})[one.customer.key] = one
+        first = next(iter(by_arm.values()), {})
+        whole = [key for key in first if all(key in arm for arm in by_arm.values())]
+        if not whole:
+            raise UserError("No customer was served by all arms yet, so there is nothing to report.")
+        return cls(tuple(ArmResult(name, tuple(arm[key] for key in whole)) for name, arm in by_arm.items()))
 
     def arm(self, name: str) -> ArmResult:
         return next(arm for arm in self.arms if arm.name == name)

@@ -7,7 +7,7 @@ the bound `Price.worst` states.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -104,7 +104,7 @@ class Budgeted:
         finally:
             self.budget.settle(worst, used)
             self.book.settled(request, worst, used)
-        return reply
+        return replace(reply, nano=used.nano)
 
     def _used(self, reply: Reply, worst: Amount) -> Amount:
         """A provider that does not count is charged the worst case: whatever it was, it was no more."""

@@ -17,6 +17,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected, Unavailable
 from preceptor.llm.capabilities import Capabilities, Fitted, is_too_long
+from preceptor.llm.clock import Clock, SystemClock
 from preceptor.llm.faults import classify
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.thinking import Thoughtless
@@ -45,12 +46,14 @@ class OpenAIModel:
         timeout: float = 120.0,
         http_client: httpx2.AsyncClient | None = None,
         context_length: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._name = name
         self._model = model
         self._secret = api_key
         self._timeout = timeout
         self._context_length = context_length
+        self._clock = clock or SystemClock()
         self._client = connect(base_url, api_key, timeout, http_client)
         self._capabilities = Capabilities()
         self._left_out: dict[str, int] = {}
@@ -76,6 +79,7 @@ class OpenAIModel:
         """
         fitted = self._fit(request)
         content = _content(render_request(fitted.request, self._model, fitted.limit_field))
+        began = self._clock.now()
         try:
             # The SDK's own time-out starts anew with each byte that trickles in.
             async with asyncio.timeout(self._timeout):
@@ -85,7 +89,7 @@ class OpenAIModel:
         except TimeoutError:
             raise Unavailable(f"{self._name} did not answer in time ({self._timeout:g} s).") from None
         reply = parse_reply(_json(response, self._name))
-        return replace(reply, notes=(*fitted.notes, *reply.notes))
+        return replace(reply, notes=(*fitted.notes, *reply.notes), seconds=self._clock.now() - began)
 
     async def stream(self, request: Request) -> AsyncIterator[str]:
         """The reply's text, piece by piece, without thinking. What the model lacks is worked around on the way.

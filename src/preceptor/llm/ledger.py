@@ -321,6 +321,8 @@ def _read_reply(text: str) -> Reply:
         raw["finish"],
         raw["thinking"],
         tuple(raw["notes"]),
+        raw["seconds"],
+        raw["nano"],
     )
 
 

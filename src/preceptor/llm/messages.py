@@ -92,6 +92,10 @@ class Reply:
     """The model's reasoning, where it showed one (`reasoning_content` or ``<think>``); for the record only."""
     notes: tuple[str, ...] = field(default=())
     """Workarounds and trimming applied to get this reply, in words."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long the endpoint took to answer, without waiting for a turn; 0 where nothing was waited for."""
+    nano: int = field(default=0, compare=False)
+    """What it cost, in billionths; 0 where the model has no price."""
 
     @property
     def text(self) -> str:

@@ -14,6 +14,7 @@ from preceptor.errors import BadReply
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema
 from preceptor.llm.model import Model
 from preceptor.llm.prompts import Prompt
+from preceptor.llm.tally import asked
 
 ResultT = TypeVar("ResultT", bound=pydantic.BaseModel)
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
@@ -38,11 +39,11 @@ class Task(Generic[ResultT]):
             ProviderError, Stopped: from the model.
         """
         request = self.request(sampling, **values)
-        reply = await model.ask(request)
+        reply = await asked(model, request)
         try:
             return self.read(reply)
         except BadReply as fault:
-            return self.read(await model.ask(_again(request, reply, fault)))
+            return self.read(await asked(model, _again(request, reply, fault)))
 
     def request(self, sampling: Sampling, **values: str) -> Request:
         schema = Schema(self.name, self.result.model_json_schema())

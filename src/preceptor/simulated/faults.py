@@ -6,7 +6,7 @@ process and `server` over HTTP. The third attempt at the same request fails the 
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
@@ -104,7 +104,7 @@ class Faulty:
                 raise refusal
             if kind is not None:
                 raise self._fault(kind)
-            return await self._model.ask(request)
+            return replace(await self._model.ask(request), seconds=self._latency)
         finally:
             self._attempts.running -= 1
 
