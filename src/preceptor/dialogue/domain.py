@@ -1,5 +1,8 @@
 """The domain: who the agent works for. One YAML file, written by a person."""
 
+import difflib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,8 +47,64 @@ class ToolSpec(_Part):
         return Tool(self.name, self.description, self.parameters)
 
 
+def _regex(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as fault:
+        raise ValueError(f"{pattern!r} is not a regular expression: {fault}") from None
+    return pattern
+
+
+Regex = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_regex)]
+"""Python's; searched for anywhere in a text, upper and lower case alike."""
+
+
+class Rule(_Part):
+    """What every conversation must keep to, checked without a model: one of three kinds."""
+
+    id: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    description: Annotated[str, pydantic.Field(min_length=1)]
+    """In a sentence, for readers of reports. No model is told."""
+    must_say: Regex | None = None
+    """The agent must say this, once in the conversation at least."""
+    never_say: Regex | None = None
+    """The agent must say this nowhere."""
+    before: str | None = None
+    """Before this tool is called …"""
+    require: str | None = None
+    """… this one must have been called, in an earlier turn."""
+    when: Regex | None = None
+    """For what is said: the rule holds only once a customer has said this."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_kind(self) -> "Rule":
+        kinds = [kind for kind in ("must_say", "never_say", "before") if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"rule {self.id!r} needs one of must_say, never_say, or before with require")
+        if (self.before is None) != (self.require is None):
+            raise ValueError(f"rule {self.id!r}: before and require belong together")
+        if self.before is not None and self.when is not None:
+            raise ValueError(f"rule {self.id!r}: when goes with must_say and never_say only")
+        return self
+
+
+class Escalation(_Part):
+    """How one sees that a customer was handed to a person, or asked for one. Any of these counts."""
+
+    tool: str | None = None
+    """The agent calls this tool."""
+    agent_says: Regex | None = None
+    customer_says: Regex | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _something(self) -> "Escalation":
+        if self.tool is None and self.agent_says is None and self.customer_says is None:
+            raise ValueError("escalation needs a tool, agent_says or customer_says")
+        return self
+
+
 class Domain(_Part):
-    """Role, goal, policy, tools, topics and personas."""
+    """Role, goal, policy, tools, topics and personas, and what conversations are checked for."""
 
     name: Annotated[str, pydantic.Field(min_length=1)]
     role: Annotated[str, pydantic.Field(min_length=1)]
@@ -57,6 +116,29 @@ class Domain(_Part):
     topics: Annotated[tuple[Topic, ...], pydantic.Field(min_length=1)]
     personas: Annotated[tuple[Persona, ...], pydantic.Field(min_length=1)]
     tools: tuple[ToolSpec, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    """No part of the system message."""
+    escalation: Escalation | None = None
+    """None: nobody can tell, and escalations are not measured."""
+
+    @pydantic.model_validator(mode="after")
+    def _rules_fit(self) -> "Domain":
+        ids = [rule.id for rule in self.rules]
+        if twice := next((one for one in ids if ids.count(one) > 1), None):
+            raise ValueError(f"two rules have the id {twice!r}")
+        known = [tool.name for tool in self.tools]
+        for where, tool in self._named_tools():
+            if tool not in known:
+                near = difflib.get_close_matches(tool, known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+                raise ValueError(f"{where} names a tool {tool!r} that is not among the tools; {hint}")
+        return self
+
+    def _named_tools(self) -> Iterator[tuple[str, str]]:
+        for rule in self.rules:
+            yield from ((f"rule {rule.id!r}", tool) for tool in (rule.before, rule.require) if tool is not None)
+        if self.escalation and self.escalation.tool is not None:
+            yield "escalation", self.escalation.tool
 
     @classmethod
     def parse(cls, data: object, origin: str) -> "Domain":
@@ -70,7 +152,8 @@ class Domain(_Part):
         except pydantic.ValidationError as fault:
             first = fault.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the top level"
-            raise SettingsError(f"{origin}: {where}: {first['msg']}.") from None
+            said = first["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"{origin}: {where}: {said}{'' if said.endswith('?') else '.'}") from None
 
     @classmethod
     def load(cls, path: Path) -> "Domain":

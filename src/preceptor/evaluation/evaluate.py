@@ -15,9 +15,11 @@ from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.crowd import Customers
 from preceptor.dialogue.customers import Customer
+from preceptor.dialogue.domain import Escalation, Rule
 from preceptor.errors import BadReply, Rejected, UserError
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.results import Cost, Duel, Guided, Served
+from preceptor.evaluation.rules import check, escalated
 from preceptor.judging.judge import Judge, shown
 from preceptor.judging.verdicts import Unscored
 from preceptor.llm.parallel import gather
@@ -35,6 +37,8 @@ async def evaluate(
     *,
     repeats: int = 1,
     duels: int = 0,
+    rules: Sequence[Rule] = (),
+    escalation: Escalation | None = None,
     keep: Keep | None = None,
 ) -> Report:
     """Let every arm serve the same customers and rate each conversation.
@@ -43,6 +47,8 @@ async def evaluate(
         arms: the first is what the others are held against.
         repeats: verdicts of the judge on each conversation.
         duels: contexts of each of the first arm's conversations, at most, that every other arm answers anew.
+        rules: what each conversation is checked for, such as `domain.rules`.
+        escalation: how one sees that a person was called in, such as `domain.escalation`.
         keep: is given each result as soon as it is complete.
 
     Raises:
@@ -54,7 +60,7 @@ async def evaluate(
         raise UserError("An evaluation needs at least one arm.")
     if len(set(names)) < len(names):
         raise UserError(f"Arms need names of their own, got {names!r}. Pass name=… to one of them.")
-    serving = _Serving(tuple(arms), customers, judge, repeats, duels, keep or _forget)
+    serving = _Serving(tuple(arms), customers, judge, repeats, duels, tuple(rules), escalation, keep or _forget)
     served = await gather([partial(serving.all_arms, customer) for customer in customers.who])
     return Report.of(one for customer in served for one in customer)
 
@@ -96,6 +102,8 @@ class _Serving:
     judge: Judge
     repeats: int
     duels: int
+    rules: tuple[Rule, ...]
+    escalation: Escalation | None
     keep: Keep
 
     async def all_arms(self, customer: Customer) -> list[Served]:
@@ -114,7 +122,17 @@ class _Serving:
         ratings = await gather(
             [partial(self.judge.rate, conversation, seed_of(customer, repeat)) for repeat in range(self.repeats)]
         )
-        served = Served(arm.name, customer, conversation, tuple(ratings), (), guided(arm, conversation), _cost(tally))
+        served = Served(
+            arm.name,
+            customer,
+            conversation,
+            tuple(ratings),
+            check(conversation, self.rules),
+            guided(arm, conversation),
+            _cost(tally),
+            rules=len(self.rules),
+            escalated=escalated(conversation, self.escalation),
+        )
         if arm is self.arms[0] or not self.duels:
             self.keep(served)
         return served

@@ -79,6 +79,10 @@ class Served:
     cost: Cost = Cost()
     duels: tuple[Duel, ...] = ()
     """Empty for the first arm."""
+    rules: int = 0
+    """How many rules were checked; with none, nothing was kept or broken."""
+    escalated: bool | None = None
+    """Whether a person was asked for or called in; None where the domain does not say how that shows."""
 
     @property
     def satisfaction(self) -> float | None:

@@ -101,6 +101,11 @@ _COMMENTS = {
     ),
     "personas": "How customers write and feel, told to the simulated customer in the second person.",
     "tools": "Functions the agent may call, as OpenAI function schemas; none when left out.",
+    "rules": (
+        "What every conversation is checked for, without a model: must_say or never_say (regular expressions; with "
+        "when: only once the customer has said that), or before and require (tools)."
+    ),
+    "escalation": "How one sees that a customer asked for a person or was handed to one; not measured when left out.",
 }
 _EXAMPLES = {
     "policy": "policy: |\n  Refunds are decided by the billing team.",
@@ -110,4 +115,6 @@ _EXAMPLES = {
         "    description: Looks an order up by its number.\n"
         "    parameters: {type: object, properties: {number: {type: string}}, required: [number]}"
     ),
+    "rules": "rules:\n  - {id: no-passwords, description: Nobody asks for a password., never_say: 'your password'}",
+    "escalation": "escalation: {customer_says: '(speak|talk) to a (person|manager)'}",
 }
