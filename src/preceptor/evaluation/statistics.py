@@ -1,8 +1,15 @@
-"""Intervals for paired measurements. scipy does the arithmetic."""
+"""Intervals for what was measured on customers. scipy does the arithmetic; what was chosen, and why, is measured.
+
+The unit is the customer: whoever has several rows (turns, repeats, arms) is resampled with all of them. Every interval
+is at 95 %. For means, differences and ratios it is the BCa bootstrap (Efron 1987), *expanded* as Hesterberg proposes
+("What Teachers Should Know About the Bootstrap", The American Statistician 69(4), 2015, section 5.3): resamples vary
+by a factor sqrt((n-1)/n) too little, and a normal quantile stands where Student's belongs, so plain BCa misses more
+often than it says in small samples. `make bench-statistics` counts how often each of them holds the truth.
+"""
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +18,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 RESAMPLES = 4999
+LEVEL = 0.95
+CELLS = 2_000_000
+"""Most numbers held at a time while resampling: 10,000 customers should not take 400 MB."""
 Array = NDArray[np.float64]
 
 
@@ -22,6 +32,7 @@ class Interval:
     low: float
     high: float
     n: int
+    """Customers it rests on; for a rate, trials."""
 
     def __str__(self) -> str:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
@@ -36,53 +47,127 @@ class Interval:
         return "not decided: the interval holds 0"
 
 
-def mean(values: Sequence[float], seed: int = 0) -> Interval:
-    """The mean with its BCa bootstrap interval (Efron 1987)."""
-    return _bootstrap((np.asarray(values, dtype=np.float64),), np.mean, seed)
+def mean(values: Sequence[float], groups: Sequence[Hashable] | None = None, seed: int = 0) -> Interval:
+    """The mean of all rows, every row counting alike.
+
+    Args:
+        groups: whose each row is; each row its own customer when not given. Customers are resampled, and the mean is
+            the ratio of their sums to their numbers of rows. Where all have as many rows, that is the mean of their
+            means; where not, whoever has more rows weighs more. To let customers count alike, average them first.
+    """
+    rows = np.asarray(values, dtype=np.float64)
+    return _ratio(rows, np.ones_like(rows), groups, seed)
 
 
-def difference(new: Sequence[float], old: Sequence[float], seed: int = 0) -> Interval:
-    """Mean paired difference, new minus old; entry i of both is the same customer."""
-    return mean(np.subtract(new, old).tolist(), seed)
+def difference(
+    new: Sequence[float], old: Sequence[float], groups: Sequence[Hashable] | None = None, seed: int = 0
+) -> Interval:
+    """Mean paired difference, new minus old; row i of both is the same customer (and turn, and repeat)."""
+    return mean(np.subtract(new, old).tolist(), groups, seed)
 
 
-def gap_closed(taught: Sequence[float], alone: Sequence[float], teacher: Sequence[float], seed: int = 0) -> Interval:
-    """G = (taught - alone) / (teacher - alone) of the means, customers resampled together."""
+def gap_closed(
+    taught: Sequence[float],
+    alone: Sequence[float],
+    teacher: Sequence[float],
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+) -> Interval:
+    """G = (taught - alone) / (teacher - alone) of the means, customers resampled with their rows in all three arms.
 
-    def ratio(a: Array, b: Array, c: Array, axis: int = -1) -> Array:
-        alone_mean = np.mean(b, axis=axis)
-        return np.asarray((np.mean(a, axis=axis) - alone_mean) / (np.mean(c, axis=axis) - alone_mean))
+    Unbounded where the data cannot tell the teacher from the student alone: no share of nothing is known. (The rule of
+    Fieller 1954: his set is unbounded exactly where the denominator's own t-test does not reject 0.)
+    """
+    gained, gap = np.subtract(taught, alone), np.subtract(teacher, alone)
+    return _ratio(gained.astype(np.float64), gap.astype(np.float64), groups, seed)
 
-    data = tuple(np.asarray(values, dtype=np.float64) for values in (taught, alone, teacher))
-    return _bootstrap(data, ratio, seed)
+
+def rate(successes: int, n: int) -> Interval:
+    """A share of `n` independent trials, with Wilson's score interval (1927).
+
+    Raises:
+        ValueError: more successes than trials, or fewer than none.
+    """
+    if n == 0:
+        return _unknown(math.nan, 0)
+    found = stats.binomtest(successes, n).proportion_ci(LEVEL, method="wilson")
+    return Interval(successes / n, float(found.low), float(found.high), n)
 
 
-def _bootstrap(data: tuple[Array, ...], statistic: Callable[..., Any], seed: int) -> Interval:
-    n = len(data[0])
+def resampled(parts: tuple[Array, ...], statistic: Callable[..., Any], seed: int) -> Interval:
+    """The expanded BCa interval of a statistic of per-customer figures.
+
+    Args:
+        parts: arrays of shape (customers,), entry i of each the same customer.
+        statistic: takes them, and `axis`; vectorised. Resamples without a value make the interval unbounded.
+    """
+    n = len(parts[0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(statistic(*data))
-    if n < 2 or all(np.ptp(column) == 0 for column in data):
-        return Interval(value, value, value, n) if n > 1 else Interval(value, float("-inf"), float("inf"), n)
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        value = float(statistic(*parts, axis=-1)) if n else math.nan
+        if n < 2:
+            return _unknown(value, n)
+        low, high = (value, value) if all(map(_is_constant, parts)) else _bca(parts, statistic, seed)
+    return Interval(value, low, high, n) if math.isfinite(low + high) else _unknown(value, n)
+
+
+def _bca(parts: tuple[Array, ...], statistic: Callable[..., Any], seed: int) -> tuple[float, float]:
+    """Not a number where BCa has no interval; both ends alike where all resamples agree."""
+    n = len(parts[0])
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(
-            data,
+            parts,
             statistic,
             paired=True,
             n_resamples=RESAMPLES,
-            confidence_level=0.95,
-            method="BCa",
+            batch=max(1, CELLS // n),
+            confidence_level=_expanded(n),
             rng=np.random.default_rng(seed),
         )
-    low, high = map(float, found.confidence_interval)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        low, high = _plain(found.bootstrap_distribution)
-    return Interval(value, low, high, n)
+    again = found.bootstrap_distribution
+    if np.isfinite(again).all() and _is_constant(again):
+        return float(again[0]), float(again[0])
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def _plain(resampled: Array) -> tuple[float, float]:
-    """The percentile interval, where BCa has none: all resamples agree, or some have no value."""
-    if not np.isfinite(resampled).all():
-        return float("-inf"), float("inf")
-    low, high = np.percentile(resampled, (2.5, 97.5))
-    return float(low), float(high)
+def by_customer(rows: Array, groups: Sequence[Hashable] | None) -> Array:
+    """Sums of the rows of each customer, in order of appearance."""
+    if groups is None:
+        return rows
+    places: dict[Hashable, int] = {}
+    index = [places.setdefault(group, len(places)) for group in groups]
+    return np.bincount(index, weights=rows).astype(np.float64)
+
+
+def _ratio(above: Array, below: Array, groups: Sequence[Hashable] | None, seed: int) -> Interval:
+    """The ratio of two sums over rows."""
+    sums, sizes = by_customer(above, groups), by_customer(below, groups)
+    if len(sizes) and _is_constant(sizes) and sizes[0]:
+        return resampled((sums / sizes[0],), np.mean, seed)
+    found = resampled((sums, sizes), _quotient, seed)
+    return found if found.n < 2 or _is_told_from_0(sizes) else _unknown(found.value, found.n)
+
+
+def _quotient(above: Array, below: Array, axis: int = -1) -> Array:
+    return np.asarray(np.sum(above, axis=axis) / np.sum(below, axis=axis))
+
+
+def _is_constant(values: Array) -> bool:
+    """Up to what adding floats in another order changes."""
+    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
+
+
+def _is_told_from_0(below: Array) -> bool:
+    """Whether a denominator's own t-test rejects 0, at the level of the intervals."""
+    n = len(below)
+    return bool(abs(below.mean()) > stats.t.ppf((1 + LEVEL) / 2, n - 1) * below.std(ddof=1) / math.sqrt(n))
+
+
+def _expanded(n: int) -> float:
+    """The level to ask of a normal-based bootstrap of n customers, so that it covers `LEVEL`."""
+    wide = stats.t.ppf((1 + LEVEL) / 2, n - 1) * math.sqrt(n / (n - 1))
+    return float(1 - 2 * stats.norm.sf(wide))
+
+
+def _unknown(value: float, n: int) -> Interval:
+    return Interval(value, -math.inf, math.inf, n)
