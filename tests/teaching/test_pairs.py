@@ -1,7 +1,9 @@
 """One measurement: the student's reply with and without strategies."""
 
 import json
+from dataclasses import replace
 
+import anyio
 import pytest
 
 from preceptor.dialogue.agents import ModelAgent
@@ -11,7 +13,7 @@ from preceptor.dialogue.domain import Domain, Persona, Topic
 from preceptor.errors import Rejected
 from preceptor.judging.judge import Judge
 from preceptor.library.model import Strategy
-from preceptor.llm.messages import Request
+from preceptor.llm.messages import Message, Reply, Request
 from preceptor.llm.scripted import Answer, ScriptedModel
 from preceptor.retrieval.embedding import StaticEmbedder
 from preceptor.student.slot import HEADER
@@ -70,3 +72,26 @@ async def test_a_reply_that_cannot_be_shown_loses_against_one_that_can(alone: st
 @pytest.mark.parametrize("told", [" ", Rejected("No assistant message may come last.")])
 async def test_nothing_is_measured_where_neither_reply_can_be_used_or_the_server_refuses(told: Answer) -> None:
     assert await hold_against(crew(" ", told), CONTEXT, (), [ASK], "acceptance") is None
+
+
+async def test_both_replies_are_asked_for_at_once() -> None:
+    arrived: list[Request] = []
+    both_there = anyio.Event()
+
+    class Meeting:
+        """Answers nobody until both requests are there."""
+
+        name = "student"
+
+        async def ask(self, request: Request) -> Reply:
+            arrived.append(request)
+            if len(arrived) == 2:
+                both_there.set()
+            await both_there.wait()
+            return Reply(Message("assistant", f"Reply to {len(request.messages[0].content)} characters."))
+
+    who = crew("unused", "unused")
+    who = replace(who, student=Student(Meeting(), DOMAIN))
+    with anyio.fail_after(10):
+        assert await hold_against(who, CONTEXT, (), [ASK], "acceptance") is not None
+    assert [HEADER in request.messages[0].content for request in arrived] == [False, True]

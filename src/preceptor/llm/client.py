@@ -199,6 +199,12 @@ def connect(
     )
 
 
+def connections() -> httpx2.AsyncClient:
+    """For several models to share: of a pool's idle connections each is looked at for each call, and a pool to a model
+    has more of them than are in use."""
+    return openai.DefaultAsyncHttpxClient()
+
+
 def _content(body: object) -> bytes:
     try:
         return orjson.dumps(body)

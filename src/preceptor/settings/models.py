@@ -3,10 +3,13 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+import httpx2
+
 from preceptor.errors import NotFound, SettingsError
-from preceptor.llm.client import OpenAIModel
+from preceptor.llm.client import OpenAIModel, connections
 from preceptor.llm.messages import Reply, Request, Sampling
 from preceptor.llm.model import Model
 from preceptor.llm.prices import Price
@@ -63,6 +66,10 @@ class Providers:
         for model in self._endpoints.values():
             await model.aclose()
 
+    @cached_property
+    def _connections(self) -> httpx2.AsyncClient:
+        return connections()
+
     def _simulated(self, section: Simulated) -> Model:
         if section.world not in self._worlds:
             self._worlds[section.world] = models(world(section.world, self._folder))
@@ -81,7 +88,8 @@ class Providers:
                 section.model,
                 key(section.key_env, self._environ),
                 section.timeout,
-                context_length=section.context_length,
+                self._connections,
+                section.context_length,
             )
         return self._endpoints[identity]
 

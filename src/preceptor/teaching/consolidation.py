@@ -10,7 +10,6 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from scipy import stats
 
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Effect, Evidence, Scenario, Strategy
@@ -85,10 +84,20 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
     groups = _recurring(crew, notebook)[:GROUPS]
     scored = await crew.all("consolidation", [partial(_together, crew, notebook, group) for group in groups])
     chances = [sign_test(scores.count(1), scores.count(-1)) for scores in scored]
-    found = np.asarray(stats.false_discovery_control(chances) if chances else []) <= crew.settings.alpha
-    for group, scores, helps in zip(groups, scored, found, strict=True):
+    for group, scores, helps in zip(groups, scored, discoveries(chances, crew.settings.alpha), strict=True):
         if helps:
             await _decide(crew, notebook, group, effect_of(scores))
+
+
+def discoveries(chances: Sequence[float], level: float) -> list[bool]:
+    """Which of several tests to believe so that the share of false ones among them is `level` at most, expected.
+
+    Args:
+        chances: p-values. Those up to the largest that is no more than its rank's share of the level are believed.
+    """
+    ranked = sorted(chances)
+    bounds = [chance for rank, chance in enumerate(ranked, 1) if chance <= level * rank / len(ranked)]
+    return [bool(bounds) and chance <= bounds[-1] for chance in chances]
 
 
 async def _decide(crew: Crew, notebook: Notebook, group: Sequence[Strategy], effect: Effect) -> None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from functools import partial
+from math import sqrt
+from statistics import stdev
 
-from scipy import stats
+from scipy.special import stdtrit
 
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.customers import Customer
@@ -35,6 +37,5 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     mean = sum(values) / n
     if n < 2:
         return mean, 1.0, 5.0
-    error = float(stats.sem(values))
-    half = float(stats.t.ppf(0.975, n - 1)) * error
+    half = float(stdtrit(n - 1, 0.975)) * stdev(values) / sqrt(n)
     return mean, mean - half, mean + half

@@ -18,7 +18,7 @@ from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.rollout import Rollout
 from preceptor.errors import BadReply, Rejected
 from preceptor.judging.verdicts import Comparison
-from preceptor.llm.parallel import gather
+from preceptor.llm.parallel import both, gather
 from preceptor.storage.canonical import content_hash
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note
@@ -135,10 +135,8 @@ async def _compare_at(
     crew: Crew, student: Agent, conversation: Conversation, context: Context, done: tuple[Turn, ...]
 ) -> Moment | None:
     seed = crew.seed("compare", context.key)
-    try:
-        ours = await student.reply(context, seed)
-        theirs = await crew.teacher.reply(context, seed)
-    except (BadReply, Rejected):
+    ours, theirs = await both(partial(_reply, student, context, seed), partial(_reply, crew.teacher, context, seed))
+    if ours is None or theirs is None:
         return None
     verdict = await crew.judge.compare(context, ours, theirs, seed)
     if not isinstance(verdict, Comparison):
@@ -146,6 +144,14 @@ async def _compare_at(
     reference = () if conversation.source == "simulated" else done
     customer = conversation.customer or content_hash(conversation.turns)[:16]
     return Moment(context, customer, ours, theirs, reference, verdict, first=False)
+
+
+async def _reply(agent: Agent, context: Context, seed: int) -> Turn | None:
+    """None: it gave none that can be used. Raised, that would cancel the reply that is asked for beside it."""
+    try:
+        return await agent.reply(context, seed)
+    except (BadReply, Rejected):
+        return None
 
 
 def _mark_first(moments: list[Moment]) -> list[Moment]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.errors import BadReply, Rejected
 from preceptor.judging.verdicts import Unscored
 from preceptor.library.model import Strategy
+from preceptor.llm.parallel import both
 from preceptor.student.student import Student
 from preceptor.teaching.crew import Crew
 
@@ -38,11 +40,10 @@ async def hold_against(
     not be the one measured against.
     """
     student, seed = student or crew.student, crew.seed(purpose, context.key)
-    try:
-        before = await _reply(student, context, old, seed)
-        after = await _reply(student, context, new, seed)
-    except Rejected:
+    replies = await both(partial(_reply, student, context, old, seed), partial(_reply, student, context, new, seed))
+    if any(isinstance(reply, Rejected) for reply in replies):
         return None
+    before, after = (reply if isinstance(reply, Turn) else None for reply in replies)
     if before is None or after is None:
         score = (after is not None) - (before is not None)
         return Pair(context, before or NOTHING, after or NOTHING, score) if score else None
@@ -50,9 +51,11 @@ async def hold_against(
     return None if isinstance(verdict, Unscored) else Pair(context, before, after, verdict.score)
 
 
-async def _reply(student: Student, context: Context, strategies: Sequence[Strategy], seed: int) -> Turn | None:
-    """None: the student's reply cannot be used."""
+async def _reply(
+    student: Student, context: Context, strategies: Sequence[Strategy], seed: int
+) -> Turn | BadReply | Rejected:
+    """The student's reply, or why there is none: raised, it would cancel the reply that is asked for beside it."""
     try:
         return await student.reply_with(context, strategies, seed)
-    except BadReply:
-        return None
+    except (BadReply, Rejected) as fault:
+        return fault
