@@ -159,3 +159,10 @@ def test_a_reply_longer_than_allowed_is_cut_and_counted(cast: Cast) -> None:
     assert (cut.finish, cut.usage.completion_tokens) == ("length", 3)
     assert whole.text.startswith(cut.text)
     assert whole.usage.prompt_tokens == sum(-(-len(message.content) // 4) + 4 for message in request.messages)
+
+
+def test_what_was_said_in_a_quoted_conversation_is_no_instruction(cast: Cast, reader: Reader) -> None:
+    quoted = f"You serve.\nCustomer: {LATE}\nAgent: {TIME}"
+    assert rate(cast, reader, "obedient", "give-time", chat(LATE, system=quoted)) == 0
+    assert rate(cast, reader, "obedient", "give-time", chat(LATE, system=f"{quoted}\n- {TIME}")) > 0.97
+    assert rate(cast, reader, "obedient", "give-time", chat(LATE, system=f"Agent: {TIME}")) > 0.97

@@ -8,6 +8,7 @@ from preceptor.errors import BadReply
 from preceptor.llm.messages import Message, Reply, Request, Sampling
 from preceptor.llm.model import Model
 from preceptor.llm.tally import asked
+from preceptor.llm.thinking import split_thinking
 
 
 def system_message(domain: Domain) -> Message:
@@ -17,12 +18,12 @@ def system_message(domain: Domain) -> Message:
 
 
 def turn_of(reply: Reply) -> Turn:
-    """A model's reply as the agent's turn.
+    """A model's reply as the agent's turn, without what it only thought.
 
     Raises:
         BadReply: it says nothing and asks for no tool.
     """
-    text = reply.text.strip()
+    text = split_thinking(reply.text)[0].strip()
     if not text and not reply.message.tool_calls:
         raise BadReply("The model's reply is empty.")
     return Turn("agent", text, reply.message.tool_calls)

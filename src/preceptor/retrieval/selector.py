@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Guidance, Strategy
@@ -65,17 +66,13 @@ class Retriever:
         for scenario, share in _tied(match.ranked):
             worth += [(share * strategy.value, strategy) for strategy in self.guidance.of(scenario)]
         worth.sort(key=lambda pair: (-pair[0], pair[1].id))
-        return Found(match.ranked, False, self._within([strategy for _, strategy in worth]))
+        return Found(match.ranked, False, within([strategy for _, strategy in worth[: self.limit]], self.tokens))
 
-    def _within(self, strategies: list[Strategy]) -> tuple[Strategy, ...]:
-        kept: list[Strategy] = []
-        spent = 0
-        for strategy in strategies[: self.limit]:
-            spent += about_tokens(strategy.text)
-            if self.tokens is not None and spent > self.tokens:
-                break
-            kept.append(strategy)
-        return tuple(kept)
+
+def within(strategies: Sequence[Strategy], tokens: int | None) -> tuple[Strategy, ...]:
+    """The first strategies that together take at most so many tokens, about; all without a bound."""
+    spent = accumulate(about_tokens(strategy.text) for strategy in strategies)
+    return tuple(s for s, total in zip(strategies, spent, strict=True) if tokens is None or total <= tokens)
 
 
 def about_tokens(text: str) -> int:

@@ -22,6 +22,8 @@ _BLOCK = re.compile(r"<([a-z][a-z_-]*)>\s*(.*?)\s*</\1>", re.DOTALL)
 _BRACKETS = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _NOTE = re.compile(r"\(?(?:note|reminder) (?:to|for) (?:the )?(?:agent|assistant)\b[^:\n]{0,60}:\s*(.*)", re.I | re.S)
 _TURN = re.compile(r"^(customer|user|agent|assistant|tool|system):\s*", re.I)
+_ASKS = re.compile(r"^[ \t]*(?:customer|user):\s", re.I | re.M)
+_SPEECH = re.compile(r"^[ \t]*(?:customer|user|agent|assistant|tool):\s.*$", re.I | re.M)
 _PARTIES = {"user": "customer", "assistant": "agent", "system": "tool"}
 
 
@@ -46,6 +48,18 @@ def notes(text: str) -> tuple[str, tuple[str, ...]]:
 
 def placed(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:
     """Every text in the messages that may hold instructions, with where it stands."""
+    for place, text in _placed(messages):
+        yield place, unquoted(text)
+
+
+@lru_cache(maxsize=4096)
+def unquoted(text: str) -> str:
+    """A text without the lines of conversations quoted in it: what an agent once said to a customer tells nobody what
+    to do. Where no customer speaks, no conversation is quoted."""
+    return _SPEECH.sub("", text) if _ASKS.search(text) else text
+
+
+def _placed(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:
     last = last_user(messages)
     merged = not any(message.role == "system" for message in messages)
     for place, message in enumerate(messages):

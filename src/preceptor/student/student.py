@@ -45,16 +45,18 @@ class Student:
         embedder: Embedder | None = None,
         *,
         limit: int = SLOT_LIMIT,
+        tokens: int | None = None,
         name: str | None = None,
     ) -> "Student":
         """This student with a release (or a library still being taught) in place.
 
-        Without an embedder, the embedded default (static word vectors) is used. `limit`: most strategies in the slot.
+        Without an embedder, the embedded default (static word vectors) is used. `limit`: most strategies in the slot;
+        `tokens`: most tokens of them, about.
         """
         guidance = taught.guidance if isinstance(taught, Release) else taught
         return replace(
             self,
-            finder=Retriever(guidance, embedder, limit),
+            finder=Retriever(guidance, embedder, limit, tokens),
             placement=guidance.placement,
             name=name or f"{self.name} with library",
         )
@@ -76,13 +78,25 @@ class Student:
             BadReply: the model said nothing, or recited the slot.
             ProviderError, Stopped: from the model.
         """
-        messages = self.prompt(context, strategies)
+        return await self.reply_given(context, render(strategies), seed)
+
+    async def reply_given(self, context: Context, slot: str, seed: int) -> Turn:
+        """The student's turn with this text in its slot; an empty one leaves the prompt as it is.
+
+        Raises:
+            BadReply: the model said nothing, or recited the slot.
+            ProviderError, Stopped: from the model.
+        """
+        messages = self.prompt(context, slot)
         turn = await ask_for_turn(self.model, self.domain, messages, replace(self.sampling, seed=seed))
-        if strategies and repeats(turn.text):
+        if slot and repeats(turn.text):
             raise BadReply("The student recited its guidance instead of following it.")
         return turn
 
-    def prompt(self, context: Context, strategies: Sequence[Strategy]) -> tuple[Message, ...]:
+    def inserted(self, context: Context) -> str:
+        """What stands in the slot in a context; empty for none."""
+        return render(self.finder.find(context).strategies) if self.finder else ""
+
+    def prompt(self, context: Context, slot: str) -> tuple[Message, ...]:
         """What the model is sent."""
-        messages = (system_message(self.domain), *context.messages())
-        return place(messages, render(strategies), self.placement)
+        return place((system_message(self.domain), *context.messages()), slot, self.placement)
