@@ -7,6 +7,7 @@ from preceptor.errors import BadReply
 from preceptor.evaluation.arms.slotted import held_to, shipped
 from preceptor.llm.messages import Request
 from preceptor.llm.prompts import Prompt
+from preceptor.llm.tally import asked
 from preceptor.llm.thinking import split_thinking
 from preceptor.retrieval.selector import about_tokens
 from preceptor.student.student import Student
@@ -49,7 +50,7 @@ class Correcting:
         )
         sampling = replace(self.student.sampling, seed=seed, max_tokens=self._room)
         try:
-            reply = await self.student.model.ask(Request(messages, sampling))
+            reply = await asked(self.student.model, Request(messages, sampling))
         except BadReply:
             return ""
         return split_thinking(reply.text)[0]
