@@ -67,7 +67,7 @@ class Correcting:
 
 
 def self_correction(student: Student, *, tokens: int | None = None, name: str = "self-correction") -> Correcting:
-    """The student with one round of criticism by itself (prompts/review.md, prompts/revise.md).
+    """The student with one round of criticism by itself (prompts/review.md, prompts/revise.txt).
 
     Raises:
         UserError: the instruction to revise takes more tokens than allowed.

@@ -7,7 +7,7 @@ from preceptor.student.student import Student
 def instruction(
     student: Student, text: str | None = None, *, tokens: int | None = None, name: str = "instruction"
 ) -> Slotted:
-    """The student with a generic instruction; without `text`, the one that ships (prompts/instruction.md).
+    """The student with a generic instruction; without `text`, the one that ships (prompts/instruction.txt).
 
     Raises:
         UserError: it takes more tokens than allowed.

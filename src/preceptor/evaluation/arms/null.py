@@ -18,5 +18,5 @@ class Null:
 
 
 def null(said: str | None = None, *, name: str = "null") -> Null:
-    """A fixed sentence; without `said`, the one that ships (prompts/null.md)."""
+    """A fixed sentence; without `said`, the one that ships (prompts/null.txt)."""
     return Null(said or shipped("null"), name)

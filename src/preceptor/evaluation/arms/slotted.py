@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Protocol, runtime_checkable
 
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.errors import UserError
-from preceptor.llm.prompts import Prompt
 from preceptor.retrieval.selector import about_tokens
 from preceptor.student.student import Student
 
@@ -84,7 +85,7 @@ def held_to(tokens: int | None, text: str, what: str) -> str:
     return text
 
 
+@cache
 def shipped(name: str) -> str:
-    """A fixed text from ``prompts/NAME.md``."""
-    (message,) = Prompt.load("preceptor.evaluation.arms", name).messages()
-    return message.content
+    """A fixed text from ``prompts/NAME.txt``."""
+    return resources.files("preceptor.evaluation.arms").joinpath("prompts", f"{name}.txt").read_text("utf-8").strip()

@@ -10,7 +10,7 @@ THOUGHTS = 600
 
 
 def chain_of_thought(student: Student, *, tokens: int | None = None, name: str = "chain of thought") -> Slotted:
-    """The student told to think first, between <think> and </think> (prompts/chain_of_thought.md).
+    """The student told to think first, between <think> and </think> (prompts/chain_of_thought.txt).
 
     What stands there is taken out of every reply (`dialogue.agents.turn_of`). A student that thinks and says nothing
     has failed as with any empty reply.
