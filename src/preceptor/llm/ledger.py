@@ -180,7 +180,8 @@ class Ledger:
         else:
             entry.state, entry.error = "failed", _write_error(end)
         row = self._row(key, entry) | {"b_reply": entry.reply, "b_error": entry.error}
-        self._db.submit(lambda connection: connection.execute(_FINISH, row)).add_done_callback(self._written)
+        written = self._db.submit(lambda connection: connection.execute(_FINISH, row), urgent=False)
+        written.add_done_callback(self._written)
 
     def _written(self, future: "Future[Any]") -> None:
         """Keep the first fault for whoever sends next: without a ledger nothing may be sent."""

@@ -122,9 +122,12 @@ class Database:
         """
         return cast(ResultT, await asyncio.wrap_future(self.submit(work)))
 
-    def submit(self, work: Callable[[sa.Connection], ResultT]) -> "Future[ResultT]":
-        """As `write`, without waiting. What comes later is never on disk before it; `close` waits for it."""
-        return self._writer.put(work)
+    def submit(self, work: Callable[[sa.Connection], ResultT], *, urgent: bool = True) -> "Future[ResultT]":
+        """As `write`, without waiting. What comes later is never on disk before it; `close` waits for it.
+
+        `urgent`: somebody waits for the future; else it may wait a moment for something that is.
+        """
+        return self._writer.put(work, urgent=urgent)
 
     async def read(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
         """Run `work` with a consistent view, in a thread."""

@@ -2,7 +2,8 @@
 
 Whatever is waiting when the thread comes round goes into one transaction, each piece in a savepoint of its own, so that
 one that fails takes nothing else with it; then one commit, and only then is anyone told. A commit costs a few
-synchronous disk writes; a hundred callers share them.
+synchronous disk writes; a hundred callers share them. Work that nobody waits for does not begin one by itself: for a
+moment it waits for work that somebody does wait for, which would else come just too late and wait for two commits.
 """
 
 import threading
@@ -10,7 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,26 +20,34 @@ from sqlalchemy.exc import DBAPIError
 
 Work = Callable[[sa.Connection], Any]
 
+PATIENCE = 0.05
+"""Seconds that work nobody waits for waits for company: longer than it takes to ask the next question after a reply."""
+
 
 @dataclass(frozen=True)
 class _Job:
     work: Work
     future: "Future[Any]"
+    urgent: bool
 
 
 class Writer:
     """Runs pieces of work inside shared transactions, in the order they came."""
 
-    def __init__(self, begin: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+    def __init__(self, begin: Callable[[], AbstractContextManager[sa.Connection]], patience: float = PATIENCE) -> None:
         self._begin = begin
+        self._patience = patience
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def put(self, work: Work) -> "Future[Any]":
-        """Queue a piece of work; its future is done when the work is on disk, or has failed."""
+    def put(self, work: Work, *, urgent: bool = True) -> "Future[Any]":
+        """Queue a piece of work; its future is done when the work is on disk, or has failed.
+
+        `urgent`: somebody waits for it.
+        """
         self._start()
-        job = _Job(work, Future())
+        job = _Job(work, Future(), urgent)
         self._jobs.put(job)
         return job.future
 
@@ -58,11 +68,20 @@ class Writer:
     def _run(self) -> None:
         open_ = True
         while open_:
-            jobs = [self._jobs.get()]
-            while not self._jobs.empty():
-                jobs.append(self._jobs.get())
+            jobs = self._due()
             open_ = None not in jobs
             self._commit([job for job in jobs if job is not None and job.future.set_running_or_notify_cancel()])
+
+    def _due(self) -> list[_Job | None]:
+        """What is waiting, once something of it is urgent, or has waited long enough."""
+        jobs = [self._jobs.get()]
+        end = monotonic() + self._patience
+        while not self._jobs.empty() or not any(job is None or job.urgent for job in jobs):
+            try:
+                jobs.append(self._jobs.get(timeout=max(0.0, end - monotonic())))
+            except Empty:
+                break
+        return jobs
 
     def _commit(self, jobs: list[_Job]) -> None:
         if not jobs:
