@@ -14,6 +14,8 @@ from preceptor.llm.prices import NANO
 Unit = Literal["1 to 5", "share", "-1 to 1", "turns", "tokens", "money", "s"]
 """``share``: 0 or 1 for a customer, or between where a judge was asked several times. ``money`` is in the project's
 currency."""
+Value = Callable[[Served], float | None]
+"""What a report can average. A `Measure` is one."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class Measure:
     """In tables, such as ``goal reached``."""
     unit: Unit
     higher_is_better: bool
-    value: Callable[[Served], float | None]
+    value: Value
+    against_first: bool = False
+    """It is a comparison with the first arm already: its mean is what is to be compared with 0."""
 
     def __call__(self, served: Served) -> float | None:
         return self.value(served)
@@ -41,41 +45,41 @@ def _duel_score(served: Served) -> float | None:
     return sum(scores) / len(scores) if scores else None
 
 
-def _unbroken(value: Callable[[Served], float | None]) -> Callable[[Served], float | None]:
+def _unbroken(value: Value) -> Value:
     """None where the conversation broke off: what would have come of it is not known."""
     return lambda served: None if served.conversation.ending == "broken" else value(served)
 
 
-satisfaction = Measure("satisfaction", "satisfaction", "1 to 5", True, lambda served: served.satisfaction)
-goal_reached = Measure("goal_reached", "goal reached", "share", True, lambda served: served.share("goal_reached"))
-policy_kept = Measure("policy_kept", "policy kept", "share", True, lambda served: served.share("policy_kept"))
-rules_kept = Measure(
+SATISFACTION = Measure("satisfaction", "satisfaction", "1 to 5", True, lambda served: served.satisfaction)
+GOAL_REACHED = Measure("goal_reached", "goal reached", "share", True, lambda served: served.share("goal_reached"))
+POLICY_KEPT = Measure("policy_kept", "policy kept", "share", True, lambda served: served.share("policy_kept"))
+RULES_KEPT = Measure(
     "rules_kept", "rules kept", "share", True, _unbroken(lambda s: _flag(not s.breaches) if s.rules else None)
 )
-resolved = Measure("resolved", "resolved", "share", True, _unbroken(lambda served: _flag(served.resolved)))
-turns_to_resolution = Measure(
+RESOLVED = Measure("resolved", "resolved", "share", True, _unbroken(lambda served: _flag(served.resolved)))
+TURNS_TO_RESOLUTION = Measure(
     "turns_to_resolution",
     "turns to resolution",
     "turns",
     False,
     lambda served: float(served.agent_turns) if served.resolved else None,
 )
-escalated = Measure("escalated", "escalated", "share", False, _unbroken(lambda served: _flag(served.escalated)))
-duel_score = Measure("duel_score", "duel score", "-1 to 1", True, _duel_score)
-tokens = Measure("tokens", "tokens", "tokens", False, lambda s: float(s.cost.prompt_tokens + s.cost.completion_tokens))
-money = Measure("money", "money", "money", False, lambda served: served.cost.nano / NANO)
-seconds = Measure("seconds", "seconds", "s", False, lambda served: served.cost.seconds)
+ESCALATED = Measure("escalated", "escalated", "share", False, _unbroken(lambda served: _flag(served.escalated)))
+DUEL_SCORE = Measure("duel_score", "duel score", "-1 to 1", True, _duel_score, against_first=True)
+TOKENS = Measure("tokens", "tokens", "tokens", False, lambda s: float(s.cost.prompt_tokens + s.cost.completion_tokens))
+MONEY = Measure("money", "money", "money", False, lambda served: served.cost.nano / NANO)
+SECONDS = Measure("seconds", "seconds", "s", False, lambda served: served.cost.seconds)
 
 MEASURES = (
-    satisfaction,
-    goal_reached,
-    policy_kept,
-    rules_kept,
-    resolved,
-    turns_to_resolution,
-    escalated,
-    duel_score,
-    tokens,
-    money,
-    seconds,
+    SATISFACTION,
+    GOAL_REACHED,
+    POLICY_KEPT,
+    RULES_KEPT,
+    RESOLVED,
+    TURNS_TO_RESOLUTION,
+    ESCALATED,
+    DUEL_SCORE,
+    TOKENS,
+    MONEY,
+    SECONDS,
 )

@@ -23,7 +23,7 @@ def sign_flip(differences: Sequence[float], groups: Sequence[Hashable] | None = 
     """
     sums = by_customer(np.asarray(differences, dtype=np.float64), groups)
     differing = sums[sums != 0]  # a difference of 0 has no sign to flip
-    if not len(differing):
+    if len(differing) < 2:  # one coin: either way it falls is as far from 0
         return 1.0
     found = stats.permutation_test(
         (differing,),
