@@ -10,8 +10,10 @@ import pytest
 
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context
-from preceptor.errors import UserError
+from preceptor.errors import Conflict, UserError
+from preceptor.evaluation import keeping
 from preceptor.evaluation.evaluate import evaluate
+from preceptor.evaluation.keeping import Keeper
 from preceptor.evaluation.results import Cost, Served
 from preceptor.judging.verdicts import Comparison, Unscored
 from preceptor.library.model import Strategy
@@ -26,6 +28,7 @@ from preceptor.llm.stopping import Stop
 from preceptor.retrieval.selector import Found
 from preceptor.simulated.faults import Faults, Faulty
 from preceptor.storage.database import Database
+from preceptor.storage.records import Records
 
 if TYPE_CHECKING:
     from tests.evaluation.conftest import Scene
@@ -110,3 +113,20 @@ async def test_money_and_seconds_are_those_of_the_arms_calls_and_a_replay_tells_
     assert cost.nano == 2000 * cost.prompt_tokens + 8000 * cost.completion_tokens
     assert cost.seconds == 0.5 * cost.calls
     assert (await run(2.0))[0] == cost
+
+
+async def test_what_was_measured_is_read_back_exactly(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> None:
+    taught = replace(scene.student, finder=OnFirstTurn(), name="taught")
+    mute = replace(scene.student, model=ScriptedModel("mute", lambda _: ""), name="mute")
+    arms: list[Agent] = [scene.student, taught, mute]
+    customers = scene.customers(3)
+    with Database.open(tmp_path_factory.mktemp("db") / "p.db") as db:
+        keeper = Keeper(Records(db), "r", [arm.name for arm in arms], customers.who)
+        report = await evaluate(
+            arms, customers, scene.judge, repeats=2, duels=2, rules=scene.domain.rules, keep=keeper.keep
+        )
+        keeper.written()
+        assert keeping.report(Records(db), "r") == report
+        Records(db).keep("r", keeping.KIND, "another", {"arm": 1})
+        with pytest.raises(Conflict, match="another version"):
+            keeping.report(Records(db), "r")

@@ -11,10 +11,10 @@ from alembic.script import ScriptDirectory
 import preceptor
 from preceptor.library import tables
 from preceptor.llm import ledger
-from preceptor.storage import migrations, runs, vectors
+from preceptor.storage import migrations, records, runs, vectors
 from preceptor.storage.database import Database, metadata
 
-ROOMS = (tables, ledger, runs, vectors)
+ROOMS = (tables, ledger, records, runs, vectors)
 
 
 def test_migrations_make_what_the_rooms_declare(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs, the ledger of calls, vectors, libraries, releases."""
+"""Runs and their records, the ledger of calls, vectors, libraries, releases."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -41,6 +41,14 @@ def _runs() -> None:
         sa.Column("n", sa.Integer, primary_key=True),
         sa.Column("at", sa.String, nullable=False),
         sa.Column("kind", sa.String, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "records",
+        sa.Column("run", sa.String, primary_key=True),
+        sa.Column("kind", sa.String, primary_key=True),
+        sa.Column("key", sa.String, primary_key=True),
+        sa.Column("n", sa.Integer, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
     )
 
