@@ -127,6 +127,8 @@ async def test_what_was_measured_is_read_back_exactly(scene: Scene, tmp_path_fac
         )
         keeper.written()
         assert keeping.report(Records(db), "r") == report
-        Records(db).keep("r", keeping.KIND, "another", {"arm": 1})
+        records = Records(db)
+        records.keep("r", keeping.KIND, "another", {"arm": 1})
+        records.written()
         with pytest.raises(Conflict, match="another version"):
-            keeping.report(Records(db), "r")
+            keeping.report(records, "r")

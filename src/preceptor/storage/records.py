@@ -50,7 +50,7 @@ class Records:
         """
         self._check()
         row = {"run": run, "kind": kind, "key": key, "n": n, "body": canonical(body).decode()}
-        self._db.submit(lambda connection: _put(connection, row)).add_done_callback(self._done)
+        self._db.submit(lambda connection: _put(connection, row), urgent=False).add_done_callback(self._done)
 
     def written(self) -> None:
         """Wait until everything kept is on disk; takes as long as a commit.
