@@ -22,11 +22,12 @@ import asyncio
 import json
 import selectors
 import tempfile
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from desk import SMALL, WIDE, Desk, Ended, endpoints, load_world, quick, simulated
 from preceptor import Domain, Teaching, World, teach
@@ -38,6 +39,7 @@ from preceptor.storage.canonical import canonical
 from witness import serving
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Figures = dict[str, float]
 SIZES: Mapping[str, Mapping[str, Any]] = {"small": SMALL, "wide": WIDE}
 """Bound by their critical path, and by their connections."""
@@ -62,6 +64,15 @@ class Timeless(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """At once: while a thread computes, nothing is to pass."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as fault:
+            future.set_exception(fault)
+        return future
 
 
 def virtually(work: Coroutine[Any, Any, T]) -> tuple[T, float]:

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.library.model import Guidance, Scenario, Strategy
-from preceptor.retrieval.selector import Retriever, about_tokens
+from preceptor.retrieval.selector import Retriever, about_tokens, fit
 
 
 def context(text: str) -> Context:
@@ -46,6 +48,12 @@ def test_strategies_of_the_scenario_and_general_ones_by_value() -> None:
     assert names(found.strategies)[:1] == ["b"]
     assert {"a", "b", "d"} <= set(names(found.strategies))
     assert "c" not in names(found.strategies)
+
+
+def test_what_was_fitted_before_the_strategies_were_known_finds_the_same() -> None:
+    asked = context("Where is my refund, please?")
+    fitted = fit(replace(GUIDANCE, strategies=()))
+    assert Retriever(GUIDANCE, matcher=fitted).find(asked) == Retriever(GUIDANCE).find(asked)
 
 
 def test_nothing_near_nothing_said() -> None:

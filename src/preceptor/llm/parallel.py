@@ -1,5 +1,6 @@
-"""Many questions at once, answers in the order asked."""
+"""Many questions at once, answers in the order asked; and computing beside them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar, cast
 
@@ -43,6 +44,11 @@ async def both(one: Callable[[], Awaitable[T]], other: Callable[[], Awaitable[U]
     jobs: list[Callable[[], Awaitable[T | U]]] = [one, other]
     first, second = await gather(jobs)
     return cast(T, first), cast(U, second)
+
+
+async def aside(work: Callable[[], T]) -> T:
+    """Compute in a thread, so that meanwhile replies are read and questions asked."""
+    return await asyncio.to_thread(work)
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

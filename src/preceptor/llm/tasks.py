@@ -6,6 +6,7 @@ which callers record as a failed measurement and never as a value.
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import pydantic
@@ -46,8 +47,11 @@ class Task(Generic[ResultT]):
             return self.read(await asked(model, _again(request, reply, fault)))
 
     def request(self, sampling: Sampling, **values: str) -> Request:
-        schema = Schema(self.name, self.result.model_json_schema())
-        return Request(self.prompt.messages(**values), sampling, schema=schema)
+        return Request(self.prompt.messages(**values), sampling, schema=self._schema)
+
+    @cached_property
+    def _schema(self) -> Schema:
+        return Schema(self.name, self.result.model_json_schema())
 
     def read(self, reply: Reply) -> ResultT:
         """Parse a reply's text.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -122,7 +123,10 @@ class EndpointEmbedder:
 
 
 class CachedEmbedder:
-    """An embedder that never embeds a text twice while it remembers it: newest in memory, all in a store if given."""
+    """An embedder that never embeds a text twice while it remembers it: newest in memory, all in a store if given.
+
+    Threads may share it.
+    """
 
     def __init__(self, embedder: Embedder, store: Store | None = None, memory: int = 20_000) -> None:
         """`memory`: texts held in memory; about 1 kB each for 256 numbers."""
@@ -132,12 +136,15 @@ class CachedEmbedder:
         self._store = store
         self._memory = memory
         self._known: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = Lock()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         wanted = dict.fromkeys(texts)
-        found = {text: self._known[text] for text in wanted if text in self._known}
+        with self._lock:
+            found = {text: self._known[text] for text in wanted if text in self._known}
         found |= self._missing([text for text in wanted if text not in found])
-        self._remember(found)
+        with self._lock:
+            self._remember(found)
         return np.array([found[text] for text in texts], np.float32).reshape(len(texts), self.dim)
 
     def _missing(self, texts: list[str]) -> dict[str, Vectors]:

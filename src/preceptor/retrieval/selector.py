@@ -7,7 +7,7 @@ from itertools import accumulate
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Guidance, Strategy
 from preceptor.retrieval.embedding import Embedder, StaticEmbedder
-from preceptor.retrieval.matcher import Example, Matcher
+from preceptor.retrieval.matcher import Example, Match, Matcher
 
 SCENARIOS = 3
 """Most scenarios whose strategies are mixed when a context is between them."""
@@ -37,9 +37,10 @@ class Retriever:
         limit: int | None = None,
         tokens: int | None = None,
         background: Sequence[Context] = (),
+        matcher: Matcher | None = None,
     ) -> None:
         """Without an embedder: the embedded default. `limit`: most strategies; `tokens`: most tokens, about;
-        `background`: contexts known to need nothing.
+        `background`: contexts known to need nothing; `matcher`: what `fit` made of the same scenarios, if it did.
 
         Raises:
             UserError, ProviderError: see `Matcher.fit`.
@@ -47,19 +48,14 @@ class Retriever:
         self.guidance = guidance
         self.limit = limit
         self.tokens = tokens
-        scenarios = sorted(guidance.scenarios, key=lambda scenario: scenario.id)
-        self.matcher = Matcher.fit(
-            [Example(context.turns, scenario.id) for scenario in scenarios for context in scenario.examples],
-            embedder or StaticEmbedder(),
-            guidance.false_injections,
-            background=[context.turns for context in background],
-            foreign=guidance.foreign,
-            descriptions={scenario.id: scenario.description for scenario in scenarios},
-        )
+        self.matcher = matcher or fit(guidance, embedder, background)
 
     def find(self, context: Context) -> Found:
         """The scenarios a context belongs to, and the strategies for it."""
-        match = self.matcher.match(context.turns)
+        return self.choose(self.matcher.match(context.turns))
+
+    def choose(self, match: Match) -> Found:
+        """The strategies for a context of which this is known."""
         if match.abstained:
             return Found(match.ranked, True, ())
         worth = [(strategy.value, strategy) for strategy in self.guidance.of(None)]
@@ -73,6 +69,23 @@ def within(strategies: Sequence[Strategy], tokens: int | None) -> tuple[Strategy
     """The first strategies that together take at most so many tokens, about; all without a bound."""
     spent = accumulate(about_tokens(strategy.text) for strategy in strategies)
     return tuple(s for s, total in zip(strategies, spent, strict=True) if tokens is None or total <= tokens)
+
+
+def fit(guidance: Guidance, embedder: Embedder | None = None, background: Sequence[Context] = ()) -> Matcher:
+    """What tells a library's scenarios apart: what takes a retriever its time, and strategies have no part in.
+
+    Raises:
+        UserError, ProviderError: see `Matcher.fit`.
+    """
+    scenarios = sorted(guidance.scenarios, key=lambda scenario: scenario.id)
+    return Matcher.fit(
+        [Example(context.turns, scenario.id) for scenario in scenarios for context in scenario.examples],
+        embedder or StaticEmbedder(),
+        guidance.false_injections,
+        background=[context.turns for context in background],
+        foreign=guidance.foreign,
+        descriptions={scenario.id: scenario.description for scenario in scenarios},
+    )
 
 
 def about_tokens(text: str) -> int:

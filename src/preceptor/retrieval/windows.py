@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import snowballstemmer
@@ -24,6 +25,8 @@ WINDOWS: tuple[int | None, ...] = (1, 2, None)
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
 _stemmer = snowballstemmer.stemmer("english")
+_stemming = Lock()
+"""A stemmer keeps the word it is at, so that two threads would get each other's."""
 
 
 @dataclass(frozen=True)
@@ -88,4 +91,5 @@ def stems(text: str) -> list[str]:
 
 @lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
-    return str(_stemmer.stemWord(word))
+    with _stemming:
+        return str(_stemmer.stemWord(word))

@@ -6,6 +6,7 @@ what is hashed is the value and not the class that happened to carry it.
 
 import dataclasses
 import hashlib
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 
@@ -36,11 +37,16 @@ def short_id(prefix: str, value: Any) -> str:
     return f"{prefix}-{content_hash(value)[:12]}"
 
 
+@lru_cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, pydantic.BaseModel):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: getattr(value, name) for name in _fields(type(value))}
     if isinstance(value, frozenset | set):
         return sorted(value)
     if isinstance(value, PurePath):

@@ -39,6 +39,10 @@ class Crew:
 
     async def all(self, phase: PhaseName, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         """Run jobs at once, results in order, telling of progress."""
+        return await gather(self.counted(phase, jobs))
+
+    def counted(self, phase: PhaseName, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[Callable[[], Awaitable[T]]]:
+        """The jobs, each of which tells when it is done."""
         done = 0
         self.tell(Progress(phase, 0, len(jobs)))
 
@@ -52,7 +56,7 @@ class Crew:
 
             return run
 
-        return await gather([counted(job) for job in jobs])
+        return [counted(job) for job in jobs]
 
     def seed(self, *purpose: object) -> int:
         """A seed of its own for each purpose, so that no two measurements share their luck."""

@@ -16,7 +16,7 @@ from preceptor.dialogue.domain import Domain
 from preceptor.judging.judge import Judge
 from preceptor.library.model import Evidence, Guidance, Scenario, Strategy
 from preceptor.llm.model import Model
-from preceptor.llm.parallel import both
+from preceptor.llm.parallel import aside, both, gather
 from preceptor.retrieval.embedding import Embedder, StaticEmbedder
 from preceptor.student.student import Student
 from preceptor.teaching import heldout
@@ -34,6 +34,7 @@ from preceptor.teaching.events import (
 from preceptor.teaching.harm import find_harm
 from preceptor.teaching.moments import Moment, draw_logged, meet
 from preceptor.teaching.notebook import Notebook
+from preceptor.teaching.outlook import Outlook, look
 from preceptor.teaching.placement import choose_placement
 from preceptor.teaching.scenarios import place_moments
 from preceptor.teaching.settings import Teaching
@@ -127,15 +128,16 @@ class Lessons:
     held_out: list[HeldOutScore] = field(default_factory=list)
     due: Callable[[], Awaitable[HeldOutScore | None]] | None = None
     """A held-out score that nothing waits for yet: it is measured beside what comes next."""
-    fitted: tuple[Guidance, Student] | None = None
+    outlook: tuple[object, Outlook] | None = None
+    """With what it is an outlook on."""
 
     async def run(self) -> Taught:
         settings = self.crew.settings
-        self._plan_score(0)
+        self._plan_score(0, self.crew.student)
         reason = "the planned iterations are done"
         for iteration in range(1, settings.iterations + 1):
             learned = await self._iterate(iteration)
-            if len(self.held_out) > settings.patience:
+            if len(self.held_out) > settings.patience and iteration < settings.iterations:
                 await self._beside(_nothing)  # the score decides whether to go on
             self.keep(self._taught())
             if not learned and iteration > 1:
@@ -152,14 +154,14 @@ class Lessons:
         share = settings.teacher_share * settings.teacher_share_decay ** (iteration - 1)
         crew.tell(IterationBegan(iteration, settings.iterations, share))
         before = len(self.notebook.scenarios), len(self.notebook.accepted)
-        student = self._student()
+        student = await self._student()
         customers = draw_customers(crew.domain, settings.customers, crew.seed("customers", iteration))
         logs = self.logs if iteration == 1 else ()
         moments = await self._beside(partial(meet, crew, student, customers, share, logs))
         placed = await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
         self.notebook.foreign = 1 - placed.at_home / max(1, len(moments))
         await self._work({moment.context.key for moment in moments}, last_chance=False)
-        self._plan_score(iteration)
+        self._plan_score(iteration, await self._student())
         return (len(self.notebook.scenarios), len(self.notebook.accepted)) != before
 
     async def _close(self, reason: str) -> Taught:
@@ -177,32 +179,40 @@ class Lessons:
         return taught
 
     async def _work(self, fresh: set[str], *, last_chance: bool) -> None:
-        """Write strategies where there is something new, then put everything open through the gate."""
-        drafts = await self._write(fresh)
-        waiting = {strategy.scenario for strategy in self.notebook.waiting.values()}
-        for draft in drafts:
-            self._take(draft)
+        """Write strategies where there is something new, and put everything open through the gate.
+
+        A scenario is tested as soon as its own strategies are written, unless the placement to test in is to be chosen
+        with all of them. What the scenarios look like to retrieval is found out meanwhile.
+        """
+        writing = self._writing(fresh)
+        if not self.crew.settings.gate or (self.crew.settings.choose_placement and not self.notebook.accepted):
+            for written in await gather(writing.values()):
+                self._take(written)
+            writing = {}
         if not self.crew.settings.gate:
             self._accept_unmeasured()
             return
         await self._first_placement()
-        open_ = [id_ for id_ in self.notebook.book.scenarios if id_ in waiting or self._candidates(id_)]
-        jobs = [partial(self._gate, scenario, last_chance) for scenario in open_]
-        trials = [trial for found in await self.crew.all("acceptance", jobs) for trial in found]
-        accepted = [self._settle(trial) for trial in trials]
+        open_ = [id_ for id_ in self.notebook.book.scenarios if id_ in writing or self._candidates(id_)]
+        jobs = [partial(self._write_and_test, id_, writing.get(id_), last_chance) for id_ in open_]
+        lessons, _ = await both(partial(self.crew.all, "acceptance", jobs), self._look if jobs else _nothing)
+        for draft, _ in lessons:
+            self._take(draft)
+        accepted = [self._settle(trial) for _, trials in lessons for trial in trials]
         await self._undo_harm([strategy for strategy in accepted if strategy])
 
-    async def _write(self, fresh: set[str]) -> list[Draft]:
+    def _writing(self, fresh: set[str]) -> dict[str, Callable[[], Awaitable[Draft]]]:
+        """By scenario, what writes its strategies."""
         settings, notebook = self.crew.settings, self.notebook
-        jobs = []
+        jobs = {}
         for id_, scenario in notebook.book.scenarios.items():
             moments = self._short(id_, fresh)
             full = len(notebook.guidance().of(id_)) >= settings.strategies_per_scenario
             if full or self._candidates(id_):
                 continue
             if sources := notebook.choose_sources(id_, moments, settings.sources, settings.min_contexts):
-                jobs.append(partial(write, self.crew, scenario, notebook.in_force(id_), sources))
-        return await self.crew.all("strategies", jobs)
+                jobs[id_] = partial(write, self.crew, scenario, notebook.in_force(id_), sources)
+        return dict(zip(jobs, self.crew.counted("strategies", list(jobs.values())), strict=True))
 
     def _short(self, scenario: str, fresh: set[str]) -> list[Moment]:
         """Moments to write from: where the student fell short, if it does so often enough to be worth the effort.
@@ -214,7 +224,9 @@ class Lessons:
         short = [moment for moment in moments if moment.falls_short]
         return short if len(short) >= OFTEN * len(moments) else []
 
-    def _take(self, draft: Draft) -> None:
+    def _take(self, draft: Draft | None) -> None:
+        if draft is None:
+            return
         for strategy in draft.strategies:
             if not self.notebook.known(strategy.id):
                 self.notebook.waiting[strategy.id] = strategy
@@ -250,12 +262,17 @@ class Lessons:
     def _candidates(self, scenario: str) -> tuple[Strategy, ...]:
         return tuple(strategy for strategy in self.notebook.waiting.values() if strategy.scenario == scenario)
 
-    async def _gate(self, scenario: str, last_chance: bool) -> list[Trial]:
+    async def _write_and_test(
+        self, scenario: str, writing: Callable[[], Awaitable[Draft]] | None, last_chance: bool
+    ) -> tuple[Draft | None, list[Trial]]:
+        """Nothing is noted here: that is done in the order of the scenarios, when all are through."""
+        draft = await writing() if writing else None
+        new = [strategy for strategy in draft.strategies if not self.notebook.known(strategy.id)] if draft else []
         room = self.crew.settings.strategies_per_scenario - len(self.notebook.guidance().of(scenario))
-        candidates = self._candidates(scenario)[: max(room, 0)]
+        candidates = (*self._candidates(scenario), *new)[: max(room, 0)]
         contexts = self.notebook.held_back(scenario)
         base = self.notebook.in_force(scenario)
-        return await accept(self.crew, base, candidates, contexts, last_chance=last_chance)
+        return draft, await accept(self.crew, base, candidates, contexts, last_chance=last_chance)
 
     def _settle(self, trial: Trial) -> Strategy | None:
         notebook, strategy = self.notebook, trial.strategy
@@ -275,7 +292,7 @@ class Lessons:
         if not accepted:
             return
         fresh = {strategy.id for strategy in accepted}
-        harm = await find_harm(self.crew, self.notebook.guidance(), self.notebook.book.moments, fresh)
+        harm = await find_harm(self.crew, self.notebook.guidance(), await self._look(), fresh)
         for strategy in accepted:
             if effect := harm.get(strategy.scenario or ""):
                 reason = "It makes the student worse in contexts of other scenarios."
@@ -283,18 +300,25 @@ class Lessons:
                 self.notebook.note(strategy.id, [Evidence("no_harm", "", reason=reason, effect=effect)])
                 self.crew.tell(StrategyRefused(strategy, reason, effect))
 
-    def _student(self) -> Student:
-        """The student as taught so far; fitted anew only when something was learned."""
-        guidance, limit = self.notebook.guidance(), self.crew.settings.slot_limit
-        if self.fitted is None or self.fitted[0] != guidance:
-            self.fitted = (guidance, self.crew.student.using(guidance, self.crew.embedder, limit=limit))
-        return self.fitted[1]
+    async def _look(self) -> Outlook:
+        """The outlook on the scenarios as they stand; fitted anew, in a thread, only when they have changed."""
+        guidance, moments = self.notebook.guidance(), self.notebook.book.moments
+        on = (guidance.scenarios, guidance.foreign, [len(found) for found in moments.values()])
+        if self.outlook is None or self.outlook[0] != on:
+            self.outlook = (on, await aside(partial(look, guidance, moments, self.crew.embedder)))
+        return self.outlook[1]
 
-    def _plan_score(self, iteration: int) -> None:
-        """Of the student as it is now."""
+    async def _student(self) -> Student:
+        """The student as taught so far."""
+        guidance = self.notebook.guidance()
+        if not guidance.strategies:
+            return self.crew.student
+        finder = (await self._look()).retriever(guidance, self.crew.settings.slot_limit)
+        return replace(self.crew.student, finder=finder, placement=guidance.placement)
+
+    def _plan_score(self, iteration: int, student: Student) -> None:
         crew = self.crew
         customers = draw_customers(crew.domain, crew.settings.held_out, crew.seed("held-out"))
-        student = self._student() if iteration else crew.student
         self.due = partial(heldout.score, crew, student, customers, iteration)
 
     async def _beside(self, job: Callable[[], Awaitable[T]]) -> T:
