@@ -12,9 +12,9 @@ RUN = 8
 """Words in a row that count as copied: shorter runs are the common coin of a trade ("is there anything else I can")."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_NUMBER = re.compile(r"\d(?:[\s().-]?\d){2,}")
-_CODE = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{4,}\b", re.IGNORECASE)
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+NUMBER = re.compile(r"\d(?:[\s().-]?\d){2,}")
+CODE = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{4,}\b", re.IGNORECASE)
 _INTRODUCED = re.compile(
     r"(?:\b[Mm]y name is|\b[Ii] am|\b[Ii]['’]m|\b[Tt]his is|\b[Cc]all me|\bMr\.?|\bMrs\.?|\bMs\.?|\bDr\.?|\b[Nn]ame:|"
     r"\b(?:Hi|Hello|Dear|Thanks|Thank you|Sorry),?)\s+((?:[A-Z][^\W\d_]+[ -]?){1,3})"
@@ -41,26 +41,26 @@ def _copied(text: str, source: str) -> str | None:
 
 
 def _data(text: str, contexts: Sequence[Context]) -> str | None:
-    if email := _EMAIL.search(text):
+    if email := EMAIL.search(text):
         return email[0]
     said = " \n".join(turn.text for c in contexts for turn in c.turns if turn.party != "agent")
-    known = set(_figures(said))
-    for figure in _figures(text):
+    known = set(figures(said))
+    for figure in figures(text):
         if figure in known:
             return figure
     everything = " \n".join(turn.text for c in contexts for turn in c.turns)
-    return next((name for name in _names(everything) if re.search(rf"\b{re.escape(name)}\b", text)), None)
+    return next((name for name in names(everything) if re.search(rf"\b{re.escape(name)}\b", text)), None)
 
 
-def _figures(text: str) -> Iterator[str]:
+def figures(text: str) -> Iterator[str]:
     """Numbers of three digits or more without their separators, and codes of letters and digits."""
-    for match in _NUMBER.finditer(text):
+    for match in NUMBER.finditer(text):
         yield re.sub(r"\D", "", match[0])
-    for match in _CODE.finditer(text):
+    for match in CODE.finditer(text):
         yield match[0].casefold()
 
 
-def _names(text: str) -> Iterator[str]:
+def names(text: str) -> Iterator[str]:
     """Names somebody introduced or greeted; a word that also occurs in lower case is taken for a word."""
     lower = set(_WORD.findall(text))
     for match in _INTRODUCED.finditer(text):
