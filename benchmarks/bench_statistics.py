@@ -35,7 +35,7 @@ from desk import load_world, quick
 from preceptor import Context, Customers, Domain, Judge, PreceptorError, Student, Turn, evaluate
 from preceptor.dialogue.agent import Agent
 from preceptor.evaluation import noise, power, significance, statistics
-from preceptor.evaluation.measures import satisfaction
+from preceptor.evaluation.measures import SATISFACTION
 from preceptor.evaluation.sequential import Watch
 from preceptor.evaluation.statistics import Array, Interval
 from preceptor.simulated.model import models
@@ -288,7 +288,7 @@ def undecided(world: str, customers: int, repeats: int, seed: int) -> Figures:
         drawn = Customers.draw(domain, model[loaded.roles["unseen"]], customers, seed * 1000 + repeat)
         report = anyio.run(partial(evaluate, [student, Reseeded(student)], drawn, judge))
         counts["interval"] += report.difference("again", student.name).verdict.startswith("not decided")
-        rows = report.paired(["again", student.name], satisfaction)
+        rows = report.paired(["again", student.name], SATISFACTION)
         counts["sign_flip"] += significance.sign_flip([new - old for new, old in rows]) > 0.05
     return counts
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import chat, demo, doctor, init, library, runs, teach, world
+from preceptor.cli import chat, demo, doctor, export, init, library, runs, teach, world
 from preceptor.errors import PreceptorError
 from preceptor.settings import threads
 
@@ -29,6 +29,7 @@ app.command()(teach.teach)
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)
+app.command()(export.export)
 app.add_typer(world.app, name="world")
 
 

@@ -20,7 +20,6 @@ from preceptor.dialogue.agents import system_message
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.dialogue.domain import Domain
 from preceptor.evaluation.results import Duel, Guided, Served
-from preceptor.judging.judge import shown
 from preceptor.judging.verdicts import Comparison
 from preceptor.library.model import Guidance
 from preceptor.library.redaction import Redaction
@@ -146,9 +145,7 @@ def examples(kind: Kind, served: Iterable[Served], framing: Framing, selection: 
             yield example
 
 
-def _demonstrations(
-    served: Sequence[Served], framing: Framing, selection: Selection
-) -> Iterator[Demonstration | Preference | Verdict]:
+def _demonstrations(served: Sequence[Served], framing: Framing, selection: Selection) -> Iterator[Example]:
     for one in served:
         if not (selection.takes(one.arm) and selection.good(one)):
             continue
@@ -164,9 +161,7 @@ def _demonstrations(
             yield framing.redacted(Demonstration(prompt, (turns[index].message(),)), whole)
 
 
-def _preferences(
-    served: Sequence[Served], framing: Framing, selection: Selection
-) -> Iterator[Demonstration | Preference | Verdict]:
+def _preferences(served: Sequence[Served], framing: Framing, selection: Selection) -> Iterator[Example]:
     for first, other, duel, verdict in _duels(served):
         if verdict.outcome == "tie":
             continue
@@ -186,14 +181,12 @@ def _preferences(
 
 def _preferred(
     framing: Framing, context: tuple[Turn, ...], chosen: Turn, rejected: Turn, guided: Guided | None
-) -> Demonstration | Preference | Verdict:
+) -> Example:
     example = Preference(framing.prompt(context, guided), chosen.message(), rejected.message())
     return framing.redacted(example, [Context((*context, chosen, rejected))])
 
 
-def _verdicts(
-    served: Sequence[Served], framing: Framing, selection: Selection
-) -> Iterator[Demonstration | Preference | Verdict]:
+def _verdicts(served: Sequence[Served], framing: Framing, selection: Selection) -> Iterator[Example]:
     """What is called good in one place and bad in another is left out."""
     found: dict[str, tuple[Verdict, Context]] = {}
     disputed: set[str] = set()

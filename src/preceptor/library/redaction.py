@@ -37,10 +37,10 @@ class Redaction:
     def text(self, text: str) -> str:
         """The text with placeholders such as ``[number 1]``, counted in order of appearance."""
         text = EMAIL.sub(lambda m: m[0] if m[0] in self.public else self._placeholder("e-mail", m[0].casefold()), text)
-        text = NUMBER.sub(self._figure("number", lambda found: re.sub(r"\D", "", found)), text)
         text = CODE.sub(self._figure("code", str.casefold), text)
+        text = NUMBER.sub(self._figure("number", lambda found: re.sub(r"\D", "", found)), text)
         for name in self.names:
-            text = re.sub(rf"\b{re.escape(name)}\b", self._placeholder("name", name), text)
+            text = re.sub(rf"\b{re.escape(name)}\b", lambda m: self._placeholder("name", m[0]), text)
         return text
 
     def _figure(self, kind: str, plain: Callable[[str], str]) -> Callable[[re.Match[str]], str]:
