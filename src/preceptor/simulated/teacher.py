@@ -69,6 +69,16 @@ class Teacher:
             return {"scenario": fitting[0], "description": ""}
         return {"scenario": 0, "description": self._description(situation, chance)}
 
+    def match(self, request: Request, chance: Chance) -> dict[str, Any]:
+        """Which of the instructions listed ask for the same as the one shown; a vague one is like no other."""
+        shown = blocks(request)
+        listed = numbered(shown.get("others", ""))
+        asked = self._about(shown.get("strategy", ""))
+        same = [n for n, text in listed.items() if asked and self._about(text) == asked]
+        if chance.happens(self.teaching.misplaces, "mistakes"):
+            same = [n for n in (chance.pick((0, *listed), "mistaken"),) if n]
+        return {"same": same}
+
     def _description(self, situation: Situation | None, chance: Chance) -> str:
         if situation is None or chance.happens(self.teaching.vague, "vague description"):
             return chance.pick(self.reader.world.phrases.vague_descriptions, "vague description", "which")

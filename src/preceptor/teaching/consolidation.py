@@ -19,10 +19,9 @@ from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, StrategyAccepted
 from preceptor.teaching.notebook import Notebook
 from preceptor.teaching.pairs import hold_against
+from preceptor.teaching.recurring import recurring
 from preceptor.teaching.scenarios import same_scenarios
 
-SAME_TEXT = 0.85
-"""Likeness from which two strategies are wordings of one; below it, static vectors confuse related advice."""
 RECURS = 2
 """Scenarios a strategy must recur in to be decided over all of them."""
 GENERAL = 3
@@ -81,7 +80,7 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
     over all of them. The false discovery rate over the groups is kept at `alpha` (Benjamini and Hochberg 1995), which
     also bounds the chance of accepting anything when nothing helps.
     """
-    groups = _recurring(crew, notebook)[:GROUPS]
+    groups = (await recurring(crew, _undecided(notebook), RECURS))[:GROUPS]
     scored = await crew.all("consolidation", [partial(_together, crew, notebook, group) for group in groups])
     chances = [sign_test(scores.count(1), scores.count(-1)) for scores in scored]
     for group, scores, helps in zip(groups, scored, discoveries(chances, crew.settings.alpha), strict=True):
@@ -151,22 +150,10 @@ def _accepted(strategy: Strategy, evidence: Evidence) -> Strategy:
     return replace(strategy, measured="accepted", value=value)
 
 
-def _recurring(crew: Crew, notebook: Notebook) -> list[list[Strategy]]:
-    """Groups of like strategies, accepted or not shown to help, that occur in several scenarios; large ones first."""
+def _undecided(notebook: Notebook) -> list[Strategy]:
+    """Strategies of scenarios that are accepted, or could not be shown to help."""
     unproven = [strategy for strategy, reason in notebook.refused.values() if reason in (UNDECIDED, NO_HELP)]
-    strategies = [strategy for strategy in (*notebook.accepted.values(), *unproven) if strategy.scenario]
-    if not strategies:
-        return []
-    vectors = crew.embedder.embed([strategy.text for strategy in strategies])
-    alike = vectors @ vectors.T >= SAME_TEXT
-    groups: list[list[Strategy]] = []
-    taken: set[int] = set()
-    for n in range(len(strategies)):
-        members = [m for m in np.flatnonzero(alike[n]).tolist() if m not in taken] if n not in taken else []
-        if len({strategies[m].scenario for m in members}) >= RECURS:
-            taken.update(members)
-            groups.append([strategies[m] for m in members])
-    return sorted(groups, key=len, reverse=True)
+    return [strategy for strategy in (*notebook.accepted.values(), *unproven) if strategy.scenario]
 
 
 def _in_turn(notebook: Notebook, homes: set[str | None], *, inside: bool) -> list[tuple[str, Context]]:

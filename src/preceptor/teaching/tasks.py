@@ -27,5 +27,13 @@ class WrittenStrategies(pydantic.BaseModel):
     strategies: list[WrittenStrategy]
 
 
+class MatchedStrategies(pydantic.BaseModel):
+    """Which of the instructions listed ask for the same as the one shown."""
+
+    same: list[int]
+    """Numbers in the list shown."""
+
+
 PLACE_CONTEXT = Task("place_context", PlacedContext, Prompt.load("preceptor.teaching", "place_context"))
 WRITE_STRATEGIES = Task("write_strategies", WrittenStrategies, Prompt.load("preceptor.teaching", "write_strategies"))
+MATCH_STRATEGIES = Task("match_strategies", MatchedStrategies, Prompt.load("preceptor.teaching", "match_strategies"))
