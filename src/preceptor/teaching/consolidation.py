@@ -14,7 +14,7 @@ import numpy as np
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Effect, Evidence, Scenario, Strategy
 from preceptor.llm.parallel import gather
-from preceptor.teaching.acceptance import NO_HELP, UNDECIDED, accept, effect_of, sign_test
+from preceptor.teaching.acceptance import HOPELESS, NO_HELP, UNDECIDED, accept, effect_of, sign_test
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, StrategyAccepted
 from preceptor.teaching.notebook import Notebook
@@ -26,12 +26,12 @@ RECURS = 2
 """Scenarios a strategy must recur in to be decided over all of them."""
 GENERAL = 3
 """Scenarios it must recur in to become general."""
-DRAWS = 3
+DRAWS = 4
 """Pairs drawn from one context, at most."""
 GROUPS = 40
 """Recurring strategies looked at, the most frequent first."""
-LOOKS = (60, 240)
-"""Pairs after which a recurring strategy is given up if it is behind, and after which it is decided."""
+LOOKS = (60, 240, 720)
+"""Pairs after which a recurring strategy may be given up; it is decided after the last."""
 ELSEWHERE = 120
 """Contexts of other scenarios a strategy must help in to become general."""
 
@@ -102,10 +102,10 @@ def discoveries(chances: Sequence[float], level: float) -> list[bool]:
 async def _decide(crew: Crew, notebook: Notebook, group: Sequence[Strategy], effect: Effect) -> None:
     homes, best = _homes(group), _best(group)
     evidence = Evidence("general", "", reason=f"It helps over the {len(homes)} scenarios it recurs in.", effect=effect)
-    if len(homes) >= GENERAL and await _helps_elsewhere(crew, notebook, best, homes):
+    if len(homes) >= GENERAL and await _helps_elsewhere(crew, notebook, best, group):
         _make_general(crew, notebook, best, group, evidence)
     else:
-        _keep_at_home(crew, notebook, group, evidence)
+        _keep_at_home(crew, notebook, best, group, evidence)
 
 
 def _homes(group: Sequence[Strategy]) -> set[str | None]:
@@ -116,10 +116,10 @@ def _best(group: Sequence[Strategy]) -> Strategy:
     return max(group, key=lambda strategy: (strategy.value, strategy.id))
 
 
-async def _helps_elsewhere(crew: Crew, notebook: Notebook, strategy: Strategy, homes: set[str | None]) -> bool:
+async def _helps_elsewhere(crew: Crew, notebook: Notebook, best: Strategy, group: Sequence[Strategy]) -> bool:
     """Doing no harm that shows is not enough: many strategies that each clutter a little spoil the prompt together."""
-    contexts = _in_turn(notebook, homes, inside=False)[:ELSEWHERE]
-    scores = await _measure(crew, notebook, strategy, contexts)
+    contexts = _in_turn(notebook, _homes(group), inside=False)[:ELSEWHERE]
+    scores = await _measure(crew, notebook, best, group, contexts)
     return sign_test(scores.count(1), scores.count(-1)) <= crew.settings.alpha
 
 
@@ -136,13 +136,20 @@ def _make_general(
     crew.tell(StrategyAccepted(lifted, evidence.effect))
 
 
-def _keep_at_home(crew: Crew, notebook: Notebook, group: Sequence[Strategy], evidence: Evidence) -> None:
+def _keep_at_home(
+    crew: Crew, notebook: Notebook, best: Strategy, group: Sequence[Strategy], evidence: Evidence
+) -> None:
+    """In each home that has no wording of it yet, the wording that was measured."""
+    served = {strategy.scenario for strategy in group if strategy.id in notebook.accepted}
     for strategy in group:
-        if strategy.id in notebook.refused:
-            del notebook.refused[strategy.id]
-            notebook.accepted[strategy.id] = _accepted(strategy, evidence)
-            notebook.note(strategy.id, [evidence])
-            crew.tell(StrategyAccepted(notebook.accepted[strategy.id], evidence.effect))
+        if strategy.scenario in served:
+            continue
+        served.add(strategy.scenario)
+        kept = replace(best, id=Strategy.new_id(best.text, strategy.scenario), scenario=strategy.scenario)
+        notebook.refused.pop(kept.id, None)
+        notebook.accepted[kept.id] = _accepted(kept, evidence)
+        notebook.note(kept.id, [*notebook.evidence.get(strategy.id, []), evidence])
+        crew.tell(StrategyAccepted(notebook.accepted[kept.id], evidence.effect))
 
 
 def _accepted(strategy: Strategy, evidence: Evidence) -> Strategy:
@@ -164,21 +171,27 @@ def _in_turn(notebook: Notebook, homes: set[str | None], *, inside: bool) -> lis
 
 
 async def _together(crew: Crew, notebook: Notebook, group: Sequence[Strategy]) -> list[int]:
-    """Scores of a group's best wording over the scenarios the group recurs in."""
+    """Scores of a group's best wording over the scenarios the group recurs in, in place of its other wordings."""
     contexts = _in_turn(notebook, _homes(group), inside=True) * DRAWS
     scores: list[int] = []
     for drawn, look in pairwise((0, *LOOKS)):
-        scores += await _measure(crew, notebook, _best(group), contexts[drawn:look], drawn)
-        if scores.count(1) <= scores.count(-1):
+        scores += await _measure(crew, notebook, _best(group), group, contexts[drawn:look], drawn)
+        if sign_test(scores.count(1), scores.count(-1)) > (HOPELESS if drawn else 0.5):
             break
     return scores
 
 
 async def _measure(
-    crew: Crew, notebook: Notebook, strategy: Strategy, contexts: Sequence[tuple[str, Context]], drawn: int = 0
+    crew: Crew,
+    notebook: Notebook,
+    strategy: Strategy,
+    group: Sequence[Strategy],
+    contexts: Sequence[tuple[str, Context]],
+    drawn: int = 0,
 ) -> list[int]:
-    """With and without a strategy, beside what is in force in each context's scenario; `drawn` pairs came before."""
-    bases = {id_: [other for other in notebook.in_force(id_) if other.text != strategy.text] for id_, _ in contexts}
+    """With and without a strategy, beside what else is in force in each context's scenario; `drawn` pairs came before."""
+    said = {member.text for member in group}
+    bases = {id_: [other for other in notebook.in_force(id_) if other.text not in said] for id_, _ in contexts}
     jobs = [
         partial(hold_against, crew, context, bases[id_], [*bases[id_], strategy], f"general {drawn + n}")
         for n, (id_, context) in enumerate(contexts)
