@@ -9,12 +9,10 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
-import numpy as np
-
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Effect, Evidence, Scenario, Strategy
 from preceptor.llm.parallel import gather
-from preceptor.teaching.acceptance import HOPELESS, NO_HELP, UNDECIDED, accept, effect_of, sign_test
+from preceptor.teaching.acceptance import NO_HELP, UNDECIDED, accept, effect_of, sign_test
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note, StrategyAccepted
 from preceptor.teaching.notebook import Notebook
@@ -31,7 +29,7 @@ DRAWS = 4
 GROUPS = 40
 """Recurring strategies looked at, the most frequent first."""
 LOOKS = (60, 240, 720)
-"""Pairs after which a recurring strategy may be given up; it is decided after the last."""
+"""Pairs after which a recurring strategy is given up if it is behind; it is decided after the last."""
 ELSEWHERE = 120
 """Contexts of other scenarios a strategy must help in to become general."""
 
@@ -80,7 +78,7 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
     over all of them. The false discovery rate over the groups is kept at `alpha` (Benjamini and Hochberg 1995), which
     also bounds the chance of accepting anything when nothing helps.
     """
-    groups = (await recurring(crew, _undecided(notebook), RECURS))[:GROUPS]
+    groups = (await recurring(crew, _unproven(notebook), RECURS))[:GROUPS]
     scored = await crew.all("consolidation", [partial(_together, crew, notebook, group) for group in groups])
     chances = [sign_test(scores.count(1), scores.count(-1)) for scores in scored]
     for group, scores, helps in zip(groups, scored, discoveries(chances, crew.settings.alpha), strict=True):
@@ -105,7 +103,7 @@ async def _decide(crew: Crew, notebook: Notebook, group: Sequence[Strategy], eff
     if len(homes) >= GENERAL and await _helps_elsewhere(crew, notebook, best, group):
         _make_general(crew, notebook, best, group, evidence)
     else:
-        _keep_at_home(crew, notebook, best, group, evidence)
+        _keep_at_home(crew, notebook, group, evidence)
 
 
 def _homes(group: Sequence[Strategy]) -> set[str | None]:
@@ -136,20 +134,13 @@ def _make_general(
     crew.tell(StrategyAccepted(lifted, evidence.effect))
 
 
-def _keep_at_home(
-    crew: Crew, notebook: Notebook, best: Strategy, group: Sequence[Strategy], evidence: Evidence
-) -> None:
-    """In each home that has no wording of it yet, the wording that was measured."""
-    served = {strategy.scenario for strategy in group if strategy.id in notebook.accepted}
+def _keep_at_home(crew: Crew, notebook: Notebook, group: Sequence[Strategy], evidence: Evidence) -> None:
     for strategy in group:
-        if strategy.scenario in served:
-            continue
-        served.add(strategy.scenario)
-        kept = replace(best, id=Strategy.new_id(best.text, strategy.scenario), scenario=strategy.scenario)
-        notebook.refused.pop(kept.id, None)
-        notebook.accepted[kept.id] = _accepted(kept, evidence)
-        notebook.note(kept.id, [*notebook.evidence.get(strategy.id, []), evidence])
-        crew.tell(StrategyAccepted(notebook.accepted[kept.id], evidence.effect))
+        if strategy.id in notebook.refused:
+            del notebook.refused[strategy.id]
+            notebook.accepted[strategy.id] = _accepted(strategy, evidence)
+            notebook.note(strategy.id, [evidence])
+            crew.tell(StrategyAccepted(notebook.accepted[strategy.id], evidence.effect))
 
 
 def _accepted(strategy: Strategy, evidence: Evidence) -> Strategy:
@@ -157,7 +148,7 @@ def _accepted(strategy: Strategy, evidence: Evidence) -> Strategy:
     return replace(strategy, measured="accepted", value=value)
 
 
-def _undecided(notebook: Notebook) -> list[Strategy]:
+def _unproven(notebook: Notebook) -> list[Strategy]:
     """Strategies of scenarios that are accepted, or could not be shown to help."""
     unproven = [strategy for strategy, reason in notebook.refused.values() if reason in (UNDECIDED, NO_HELP)]
     return [strategy for strategy in (*notebook.accepted.values(), *unproven) if strategy.scenario]
@@ -176,7 +167,7 @@ async def _together(crew: Crew, notebook: Notebook, group: Sequence[Strategy]) -
     scores: list[int] = []
     for drawn, look in pairwise((0, *LOOKS)):
         scores += await _measure(crew, notebook, _best(group), group, contexts[drawn:look], drawn)
-        if sign_test(scores.count(1), scores.count(-1)) > (HOPELESS if drawn else 0.5):
+        if scores.count(1) <= scores.count(-1):
             break
     return scores
 
@@ -189,7 +180,7 @@ async def _measure(
     contexts: Sequence[tuple[str, Context]],
     drawn: int = 0,
 ) -> list[int]:
-    """With and without a strategy, beside what else is in force in each context's scenario; `drawn` pairs came before."""
+    """With and without a strategy, beside what else is in force in each context's scenario; `drawn` came before."""
     said = {member.text for member in group}
     bases = {id_: [other for other in notebook.in_force(id_) if other.text not in said] for id_, _ in contexts}
     jobs = [

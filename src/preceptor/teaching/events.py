@@ -57,7 +57,7 @@ class StrategyRefused:
 class PlacementChosen:
     placement: str
     scores: dict[str, float]
-    """Win rate minus loss rate against no slot, by placement."""
+    """Win rate minus loss rate by placement: against no slot at first, against the one in use (0) at the end."""
 
 
 @dataclass(frozen=True)

@@ -32,15 +32,19 @@ async def hold_against(
     new: Sequence[Strategy],
     purpose: str,
     student: Student | None = None,
+    rival: Student | None = None,
 ) -> Pair | None:
     """Reply with the `old` and the `new` strategies and compare; None when it could not be measured.
+
+    `student` replies with both unless a `rival` replies with the new ones; without either, the crew's does.
 
     A reply that no customer could be shown (empty, or its guidance recited) loses against one that can be: it is the
     student's failure, not the measurement's. `purpose` seeds the draw: a reply that was picked because it was bad must
     not be the one measured against.
     """
     student, seed = student or crew.student, crew.seed(purpose, context.key)
-    replies = await both(partial(_reply, student, context, old, seed), partial(_reply, student, context, new, seed))
+    rival = rival or student
+    replies = await both(partial(_reply, student, context, old, seed), partial(_reply, rival, context, new, seed))
     if any(isinstance(reply, Rejected) for reply in replies):
         return None
     before, after = (reply if isinstance(reply, Turn) else None for reply in replies)

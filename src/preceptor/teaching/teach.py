@@ -14,7 +14,7 @@ from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import Voice, draw_customers
 from preceptor.dialogue.domain import Domain
 from preceptor.judging.judge import Judge
-from preceptor.library.model import Evidence, Guidance, Scenario, Strategy
+from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import aside, both, gather
 from preceptor.retrieval.embedding import Embedder, StaticEmbedder
@@ -35,14 +35,14 @@ from preceptor.teaching.harm import find_harm
 from preceptor.teaching.moments import Moment, draw_logged, meet
 from preceptor.teaching.notebook import Notebook
 from preceptor.teaching.outlook import Outlook, look
-from preceptor.teaching.placement import choose_placement
+from preceptor.teaching.placement import Try, first_placement, last_placement
 from preceptor.teaching.scenarios import place_moments
 from preceptor.teaching.settings import Teaching
 from preceptor.teaching.strategies import Draft, write
 
-FIRST_LOOK, LAST_LOOK = 96, 300
+FIRST_LOOK, LAST_LOOK = 96, 480
 """Contexts each placement is tried on before anything is accepted, and at the end: the standard error of a score is
-about 0.07 and 0.04."""
+about 0.07 and 0.03."""
 OFTEN = 0.3
 """Share of a scenario's moments in which the student must fall short to write for it: noise alone makes some."""
 
@@ -170,7 +170,8 @@ class Lessons:
         if self.crew.settings.consolidate and self.crew.settings.gate:
             await consolidate(self.crew, self.notebook)
         if self.notebook.accepted:
-            await self._choose_placement(self.notebook.in_force, LAST_LOOK)
+            tries = self._tries(self.notebook.in_force, LAST_LOOK)
+            await self._place(partial(last_placement, self.crew, tries, self.notebook.placement))
         taught = self._taught(reason)
         self.keep(taught)
         guidance = taught.guidance
@@ -246,18 +247,21 @@ class Lessons:
     async def _first_placement(self) -> None:
         """As soon as there are candidates to try placements with."""
         if self.notebook.waiting and not self.notebook.accepted:
-            await self._choose_placement(self._candidates, FIRST_LOOK)
+            await self._place(partial(first_placement, self.crew, self._tries(self._candidates, FIRST_LOOK)))
 
-    async def _choose_placement(self, told: Callable[[str], tuple[Strategy, ...]], count: int) -> None:
-        """Measure placements with what the student would be told in each scenario, on held-back contexts in turn."""
+    async def _place(self, choose: Callable[[], Awaitable[Placement]]) -> None:
         if not self.crew.settings.choose_placement:
             return
+        self.notebook.placement = await choose()
+        student = replace(self.crew.student, placement=self.notebook.placement)
+        self.crew = replace(self.crew, student=student)
+
+    def _tries(self, told: Callable[[str], tuple[Strategy, ...]], count: int) -> list[Try]:
+        """Held-back contexts with what the student would be told in them, of each scenario in turn."""
         pools = {id_: self.notebook.held_back(id_) for id_ in self.notebook.book.scenarios if told(id_)}
         depth = max((len(pool) for pool in pools.values()), default=0)
         tries = [(pool[n], told(id_)) for n in range(depth) for id_, pool in pools.items() if n < len(pool)]
-        self.notebook.placement = await choose_placement(self.crew, tries[:count])
-        student = replace(self.crew.student, placement=self.notebook.placement)
-        self.crew = replace(self.crew, student=student)
+        return tries[:count]
 
     def _candidates(self, scenario: str) -> tuple[Strategy, ...]:
         return tuple(strategy for strategy in self.notebook.waiting.values() if strategy.scenario == scenario)
