@@ -26,48 +26,40 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any, Literal, get_args
 
 import anyio
 
-from desk import load_world, quick
+from classroom import ALONE, ROLES, TAUGHT, TEACHER, WHOLE, Classroom
+from desk import aligned, load_world, quick
 from learned import addressed, at_hand, coverage, harmful, needs
 from preceptor import (
     Context,
-    Customers,
-    Domain,
-    Judge,
-    ModelAgent,
     PreceptorError,
     Student,
     Teaching,
     World,
     evaluate,
-    teach,
 )
 from preceptor.dialogue.conversation import Conversation
+from preceptor.evaluation.arms.library import whole_library
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.statistics import Interval
-from preceptor.library.model import Guidance, Placement, Strategy
-from preceptor.llm.messages import Reply, Request
-from preceptor.llm.model import Model
+from preceptor.library.model import Placement, Strategy
 from preceptor.retrieval.selector import Found
-from preceptor.simulated.model import models
 from preceptor.simulated.truth import Truth
 from preceptor.simulated.world import AgentProfile
-from preceptor.storage.canonical import content_hash
 from preceptor.teaching.events import Event, HeldOutScore, IterationBegan
 from preceptor.teaching.teach import Taught
 
 Part = Literal["students", "controls", "beside"]
 Figures = dict[str, float | None]
 PARTS: tuple[Part, ...] = ("students", "controls", "beside")
-ROLES = ("teacher", "student", "customer", "judge")
 ABLE = 0.7
 """Share of the gap that the oracle has to close for a profile to count as one that can carry the moves out."""
-ALONE, TAUGHT, WHOLE, TEACHER, ORACLE = "student", "with library", "whole library", "teacher", "oracle"
+ORACLE = "oracle"
 ANNEALED, UNINSIGHTFUL, HARMFUL = "annealed", "teacher without insight", "harmful teacher"
 
 
@@ -95,22 +87,6 @@ class Job:
         return f"{self.title} {self.variant}"
 
 
-@dataclass
-class Counted:
-    """A model with a count of the different requests made to it: what a ledger would have sent."""
-
-    model: Model
-    asked: set[str] = field(default_factory=set)
-
-    @property
-    def name(self) -> str:
-        return self.model.name
-
-    async def ask(self, request: Request) -> Reply:
-        self.asked.add(content_hash(request))
-        return await self.model.ask(request)
-
-
 @dataclass(frozen=True)
 class Oracle:
     """Finds exactly the right instructions: do what is required and can be done, leave what is harmful."""
@@ -134,37 +110,20 @@ class Oracle:
         return max(places, key=lambda place: getattr(self.profile.placements, place))
 
 
-@dataclass(frozen=True)
-class Everything:
-    """Finds the whole library for any context, the most valuable first."""
-
-    guidance: Guidance
-
-    def find(self, context: Context) -> Found:
-        return Found((), False, tuple(sorted(self.guidance.strategies, key=lambda one: (-one.value, one.id))))
-
-
 class Lesson:
     """A job at work, in one process."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.world = load_world(job.world)
-        self.truth = Truth(self.world)
-        self.domain = Domain.parse(self.world.domain, self.world.name)
-        cast, roles = models(self.world), self.world.roles
-        ids = {**roles, "teacher": job.teacher, "student": job.student}
-        self.models = {role: Counted(cast[ids[role]]) for role in ROLES}
-        self.customers = Customers.draw(
-            self.domain,
-            cast[roles["unseen"]],
+        self.room = Classroom.open(
+            job.world,
             job.unseen,
-            seed=-1 - job.seed,  # seeds drawn while teaching are never negative
+            job.seed,
+            student=job.student,
+            teacher=job.teacher,
             max_turns=job.settings.max_turns,
         )
-        self.judge = Judge(cast[roles["judge"]], self.domain)
-        self.student = Student(cast[job.student], self.domain, name=ALONE)
-        self.teacher = ModelAgent(cast[job.teacher], self.domain, name=TEACHER)
+        self.truth = Truth(self.room.world)
 
     async def run(self) -> Figures:
         before = await self._ceiling()
@@ -172,33 +131,24 @@ class Lesson:
         if not (self.job.always or able(figures)):
             return figures
         began = time.process_time()
-        taught = await self._teach()
+        taught = await self.room.teach(self.job.settings, self._tell)
         spent = time.process_time() - began
-        student = self.student.using(taught.guidance, limit=self.job.settings.slot_limit, name=TAUGHT)
-        whole = replace(student, finder=Everything(taught.guidance), name=WHOLE)
-        after = await evaluate([student, whole], self.customers, self.judge)
+        alone = self.room.student
+        student = alone.using(taught.guidance, limit=self.job.settings.slot_limit, name=TAUGHT)
+        whole = whole_library(alone, taught.guidance, name=WHOLE)
+        after = await evaluate([student, whole], self.room.customers, self.room.judge)
         report = Report(before.arms + after.arms)
         figures |= gain_figures(report) | self._learned(taught, student, report.arm(ALONE).conversations)
-        calls: Figures = {f"calls_{role}": len(model.asked) for role, model in self.models.items()}
+        calls: Figures = {f"calls_{role}": len(model.asked) for role, model in self.room.models.items()}
         return figures | calls | {"cpu_s": spent}
 
     async def _ceiling(self) -> Report:
-        profile = self.world.profile(self.job.student)
+        room = self.room
+        profile = room.world.profile(self.job.student)
         assert isinstance(profile, AgentProfile)
         oracle = Oracle(self.truth, profile)
-        told = replace(self.student, finder=oracle, placement=oracle.placement, name=ORACLE)
-        return await evaluate([self.student, self.teacher, told], self.customers, self.judge)
-
-    async def _teach(self) -> Taught:
-        return await teach(
-            self.domain,
-            teacher=self.models["teacher"],
-            student=self.models["student"],
-            customer=self.models["customer"],
-            judge=self.models["judge"],
-            settings=self.job.settings,
-            tell=self._tell,
-        )
+        told = replace(room.student, finder=oracle, placement=oracle.placement, name=ORACLE)
+        return await evaluate([room.student, room.teacher, told], room.customers, room.judge)
 
     def _learned(self, taught: Taught, student: Student, alone: Sequence[Conversation]) -> Figures:
         truth, guidance = self.truth, taught.guidance
@@ -496,13 +446,11 @@ TABLES: Mapping[Part, tuple[Column, ...]] = {
 
 
 def table(part: Part, measured: Sequence[tuple[Job, Figures]]) -> str:
-    """For people. Columns as wide as they need to be."""
+    """For people."""
     columns = TABLES[part]
     rows = [["", *(title for title, _ in columns)]]
     rows += [[job.name, *(show(figures) for _, show in columns)] for job, figures in measured if job.part == part]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([f"{part} (simulated)", *lines])
+    return f"{part} (simulated)\n{aligned(rows)}"
 
 
 def arguments() -> argparse.Namespace:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,13 @@ def endpoints(url: str, roles: Mapping[str, str], **more: Any) -> dict[str, dict
 def load_world(name: str) -> World:
     """A shipped world, or a world file."""
     return World.shipped(name) if name in shipped_names() else World.load(Path(name))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table for people, columns as wide as they need to be."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def quick() -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench_teaching import STUDENTS, UNINSIGHTFUL, Everything, Job, Oracle, aims, verdicts
+from bench_teaching import STUDENTS, UNINSIGHTFUL, Job, Oracle, aims, verdicts
 from learned import addressed, coverage, harmful, needs
 from preceptor import Context, Student, Teaching, Turn, World
 from preceptor.dialogue.conversation import Conversation
@@ -127,12 +127,6 @@ async def test_the_oracle_tells_what_can_be_done_and_what_must_not(truth: Truth,
     domain = Domain.parse(world.domain, "small.yaml")
     student = Student(SimulatedModel(world, "obedient"), domain, finder=Oracle(truth, able))
     assert truth.moves((await student.reply(context(LATE), 1)).text) == {"apologise", "give-time"}
-
-
-def test_everything_is_found_most_valuable_first() -> None:
-    strategies = (strategy(APOLOGISE, "late", 0.2), strategy(TIME, None, 0.6), strategy(REFUND, "angry", 0.4))
-    found = Everything(Guidance("bakery", (), strategies)).find(context(NUTS)).strategies
-    assert [one.text for one in found] == [TIME, REFUND, APOLOGISE]
 
 
 def job(part: str, variant: str) -> Job:

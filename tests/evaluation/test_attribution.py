@@ -142,6 +142,12 @@ async def test_what_never_stood_in_a_slot_is_shown_as_not_measured(scene: Scene,
     assert (found.strategies[0].turns, found.strategies[0].verdict) == (0, "not measured")
 
 
+async def test_too_few_customers_are_no_measurement(scene: Scene, student: Student, report: Report) -> None:
+    found = await attribute(student, report, scene.judge, contexts=5)
+    assert {one.verdict for one in found.strategies} == {"not measured"}
+    assert row(found, BAD.id).wins + row(found, BAD.id).ties + row(found, BAD.id).losses > 0
+
+
 async def test_a_reply_nobody_could_be_shown_loses(scene: Scene, report: Report) -> None:
     def recites(request: Request) -> str:
         return f"({request.messages[0].content})" if BAD.text in request.messages[0].content else "Certainly."

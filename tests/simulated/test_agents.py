@@ -166,3 +166,12 @@ def test_what_was_said_in_a_quoted_conversation_is_no_instruction(cast: Cast, re
     assert rate(cast, reader, "obedient", "give-time", chat(LATE, system=quoted)) == 0
     assert rate(cast, reader, "obedient", "give-time", chat(LATE, system=f"{quoted}\n- {TIME}")) > 0.97
     assert rate(cast, reader, "obedient", "give-time", chat(LATE, system=f"Agent: {TIME}")) > 0.97
+
+
+def test_examples_work_on_those_who_imitate_them(world: World, reader: Reader) -> None:
+    quoted = f"You serve.\nCustomer: {LATE}\nAgent: The driver will be with you at eight."
+    assert reader.moves(quoted.rpartition("Agent: ")[2]) == {"give-time"}
+    profile = world.profile("obedient").model_copy(update={"imitates": 0.5})
+    cast = models(world.model_copy(update={"models": {**world.models, "apprentice": profile}}))
+    for model, low, high in (("apprentice", 0.4, 0.6), ("obedient", -1, 0.01)):
+        assert low < rate(cast, reader, model, "give-time", chat(LATE, system=quoted)) < high

@@ -31,6 +31,8 @@ from preceptor.storage.canonical import content_hash
 from preceptor.student.student import Student
 
 Verdict = Literal["helps", "hurts", "not decided", "not measured"]
+LEAST = 6
+"""Customers an effect needs: with fewer, no result at all could be told from chance (2 in 2^5 is above the level)."""
 LEVEL = 0.05
 """Share of false findings among what is said to help or to hurt."""
 
@@ -54,7 +56,7 @@ class Contribution:
     """Customers who met it at least once."""
     customer_share: float
     effect: Interval | None
-    """Win rate minus loss rate of having it, -1 to 1; `n` counts customers. None: fewer than two were measured."""
+    """Win rate minus loss rate of having it, -1 to 1; `n` counts customers. None: fewer than `LEAST`."""
     wins: int
     ties: int
     losses: int
@@ -184,12 +186,12 @@ def _row(planned: Plan, subject: Subject, pairs: Sequence[Pair], scores: Mapping
         subject.turns / max(1, planned.turns),
         subject.customers,
         subject.customers / max(1, planned.customers),
-        statistics.mean(means) if len(means) > 1 else None,
+        statistics.mean(means) if len(means) >= LEAST else None,
         known.count(1),
         known.count(0),
         known.count(-1),
         len(pairs) - len(known),
-        sign_flip(means) if len(means) > 1 else 1.0,
+        sign_flip(means) if len(means) >= LEAST else 1.0,
     )
 
 

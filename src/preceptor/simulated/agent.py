@@ -4,11 +4,12 @@ An agent sees what the customer's last message is about, reads whatever instruct
 each move by chance: from its own knack, or because it was told to and attended to it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
-from preceptor.simulated.prompt import Placement, heard, placed
+from preceptor.simulated.prompt import Placement, examples, heard, placed
 from preceptor.simulated.reading import Instructions, Reader
 from preceptor.simulated.wording import fill, joined
 from preceptor.simulated.world import AgentProfile, Situation
@@ -19,6 +20,8 @@ class Guidance:
     """The instructions an agent finds in its prompt, by where they stand."""
 
     by_place: tuple[tuple[Placement, Instructions], ...]
+    shown: tuple[tuple[Placement, frozenset[str]], ...] = ()
+    """The moves of agents in conversations quoted there, for whoever imitates them."""
 
     @property
     def count(self) -> int:
@@ -28,9 +31,15 @@ class Guidance:
     def told(self) -> frozenset[str]:
         return frozenset().union(*(instructions.told for _, instructions in self.by_place))
 
+    def exemplified(self) -> frozenset[str]:
+        return frozenset().union(*(moves for _, moves in self.shown))
+
 
 def guidance(reader: Reader, request: Request) -> Guidance:
-    return Guidance(tuple((place, reader.instructions(text)) for place, text in placed(request.messages)))
+    return Guidance(
+        tuple((place, reader.instructions(text)) for place, text in placed(request.messages)),
+        tuple((place, reader.moves(text)) for place, text in examples(request.messages)),
+    )
 
 
 @dataclass(frozen=True)
@@ -59,22 +68,26 @@ class Agent:
         """The chance of each move that may be made at all."""
         given = guidance(self.reader, request)
         moves = dict.fromkeys(situation.required + situation.harmful if situation else ())
-        moves |= dict.fromkeys(sorted(given.told()))
+        moves |= dict.fromkeys(sorted(given.told() | (given.exemplified() if self.profile.imitates else frozenset())))
         return {move: self._odds(move, situation, given) for move in moves if move not in self.profile.cannot}
 
     def _odds(self, move: str, situation: Situation | None, given: Guidance) -> float:
-        told, forbidden = (self._heed(move, given, kind) for kind in ("told", "forbidden"))
+        told, forbidden = (
+            self._heed(given, (place for place, found in given.by_place if move in getattr(found, kind)))
+            for kind in ("told", "forbidden")
+        )
+        shown = self._heed(given, (place for place, moves in given.shown if move in moves))
+        prompted = max(self.profile.follow * told, self.profile.imitates * shown)
         if situation and move in situation.required:
-            odds = max(self.profile.untold(move), self.profile.follow * told)
+            odds = max(self.profile.untold(move), prompted)
         elif situation and move in situation.harmful:
-            odds = max(self.profile.harm, self.profile.follow * told)
+            odds = max(self.profile.harm, prompted)
         else:
-            odds = self.profile.misled * told
+            odds = self.profile.misled * max(told, self.profile.imitates * shown)
         return odds * (1 - self.profile.follow * forbidden)
 
-    def _heed(self, move: str, given: Guidance, kind: str) -> float:
-        """How much of an instruction about a move gets through: its place and the crowd it stands in."""
-        places = (place for place, instructions in given.by_place if move in getattr(instructions, kind))
+    def _heed(self, given: Guidance, places: Iterable[Placement]) -> float:
+        """How much of what stands in some places gets through: the best of them, and the crowd it stands in."""
         best: float = max((getattr(self.profile.placements, place) for place in places), default=0.0)
         return best * self.profile.attention.factor(given.count)
 

@@ -23,6 +23,7 @@ _BRACKETS = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _NOTE = re.compile(r"\(?(?:note|reminder) (?:to|for) (?:the )?(?:agent|assistant)\b[^:\n]{0,60}:\s*(.*)", re.I | re.S)
 _TURN = re.compile(r"^(customer|user|agent|assistant|tool|system):\s*", re.I)
 _ASKS = re.compile(r"^[ \t]*(?:customer|user):\s", re.I | re.M)
+_REPLY = re.compile(r"^[ \t]*(?:agent|assistant):\s+(.*)$", re.I | re.M)
 _SPEECH = re.compile(r"^[ \t]*(?:customer|user|agent|assistant|tool):\s.*$", re.I | re.M)
 _PARTIES = {"user": "customer", "assistant": "agent", "system": "tool"}
 
@@ -57,6 +58,13 @@ def unquoted(text: str) -> str:
     """A text without the lines of conversations quoted in it: what an agent once said to a customer tells nobody what
     to do. Where no customer speaks, no conversation is quoted."""
     return _SPEECH.sub("", text) if _ASKS.search(text) else text
+
+
+def examples(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:
+    """What agents say in conversations quoted in the messages, with where it stands."""
+    for place, text in _placed(messages):
+        if _ASKS.search(text):
+            yield place, "\n".join(_REPLY.findall(text))
 
 
 def _placed(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:

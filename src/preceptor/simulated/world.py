@@ -154,6 +154,8 @@ class AgentProfile(_Part):
     follow: Chance
     attention: Attention
     misled: Chance = 0.0
+    imitates: Chance = 0.0
+    """Chance to do as an agent did in a conversation quoted in the prompt."""
     understands: Chance = 1.0
     cannot: frozenset[Id] = frozenset()
     placements: Placements = Placements()
