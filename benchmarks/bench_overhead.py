@@ -7,7 +7,10 @@ by doing the same run without a limit on connections in virtual time: the event 
 whenever nothing is left to compute, so our own processor time is not in it. That both are the same run is checked by
 the library's hash. `schedule` is the same with the connections limited: what a machine that computes in no time would
 take, and so what the order in which the loop asks costs. `delayed` are seconds in which the process could have computed
-but another had the processor: on a busy machine they are part of the wall time.
+but another had the processor: on a busy machine they are part of the wall time. `in_flight` are requests being
+answered at a time, on average over the wall time, and `idle` seconds in which there were none though more came.
+The critical path is the loop's as it is written: a wait that need not be would lengthen it. So compare its seconds
+with those of other versions, too.
 
 Own CPU is user and system time of the process that teaches, its start included, by call: over HTTP, and with the models
 in process (where what the simulated models take is in it).
@@ -36,7 +39,7 @@ from preceptor.llm.model import Model
 from preceptor.settings.schema import ROLES
 from preceptor.simulated.model import models
 from preceptor.storage.canonical import canonical
-from witness import serving
+from witness import Tally, serving
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -160,22 +163,25 @@ def measure(name: str, settings: Mapping[str, Any], args: argparse.Namespace, fo
         "schedule_ratio": bound.seconds / longer,
         "wall_s": median(ended.seconds for ended, _, _ in runs),
         "delayed_s": median(ended.delayed for ended, _, _ in runs),
+        "in_flight": median(tally.busy / ended.seconds for ended, _, tally in runs),
+        "idle_s": median(tally.idle for _, _, tally in runs),
         "wall_ratio": median(ended.seconds for ended, _, _ in runs) / longer,
+        "undelayed_ratio": median(ended.seconds - ended.delayed for ended, _, _ in runs) / longer,
         "cpu_http_ms": 1000 * median(ended.cpu for ended, _, _ in runs) / calls,
         "cpu_in_process_ms": 1000 * here.cpu / calls,
-        "other_calls": sum(count != calls for _, _, count in runs),
+        "other_calls": sum(tally.calls != calls for _, _, tally in runs),
         "other_hash": len({free.hash, bound.hash, hash_, *(hash_ for _, hash_, _ in runs)}) - 1,
     }
 
 
 def over_http(
     folder: Path, world: World, settings: Mapping[str, Any], args: argparse.Namespace
-) -> tuple[Ended, str, int]:
-    """One run over HTTP: how it ended, its library's hash, and the calls the server received."""
+) -> tuple[Ended, str, Tally]:
+    """One run over HTTP: how it ended, its library's hash, and what the server saw of it."""
     with serving(world, latency=args.latency) as served:
         there = endpoints(served.url, world.roles, concurrency=args.connections)
         ended, hash_ = run(folder, world, there, settings)
-        return ended, hash_, served.tally.calls
+        return ended, hash_, served.tally
 
 
 LIMITS: Mapping[str, float] = {

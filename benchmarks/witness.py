@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,23 @@ class Tally:
     """Unrounded, at the prices the witness was given."""
     open: int = 0
     """Requests being answered."""
+    busy: float = 0.0
+    """Seconds in which requests were being answered, summed over requests."""
+    idle: float = 0.0
+    """Seconds between the first request and the last in which none was being answered."""
+    _since: float | None = None
+    """When the last answer was given, while nothing is asked."""
+
+    def opens(self) -> None:
+        if self.open == 0 and self._since is not None:
+            self.idle += time.monotonic() - self._since
+        self.open += 1
+
+    def closes(self, after: float) -> None:
+        """`after`: seconds."""
+        self.busy += after
+        self.open -= 1
+        self._since = time.monotonic()
 
     @property
     def calls(self) -> int:
@@ -65,8 +83,8 @@ class Witness:
         tally, body = self.tally, await _body(receive)
         name, request = wire.parse_request(orjson.loads(body))
         tally.arrivals[name_of(name, canonical(request))] += 1
-        tally.open += 1
-        answer = bytearray()
+        tally.opens()
+        began, answer = time.monotonic(), bytearray()
 
         async def pass_on(message: Message) -> None:
             answer.extend(message.get("body", b""))
@@ -75,7 +93,7 @@ class Witness:
         try:
             await self._app(scope, _replay(body), pass_on)
         finally:
-            tally.open -= 1
+            tally.closes(time.monotonic() - began)
             self._bill(tally, name, bytes(answer))
 
     def _bill(self, tally: Tally, model: str, answer: bytes) -> None:
