@@ -77,6 +77,10 @@ lock: $(DEV) ## Bring the lock files up to date with pyproject.toml
 bench-real: benchmarks/bench_real.py $(LOCAL)
 	@$(BIN)/python $< $(ARGS)
 
+# Opened in a browser, which a developer's tools drive.
+bench-report: benchmarks/bench_report.py $(DEV)
+	@$(BIN)/python $< $(ARGS)
+
 bench-%: benchmarks/bench_%.py $(LOCKED)
 	@$(BIN)/python $< $(ARGS)
 
