@@ -20,7 +20,7 @@ from preceptor.llm.messages import ToolCall
 
 DOMAIN = Domain(
     name="Bakery",
-    role="You answer for a bakery.",
+    role="You answer for Crumb, a bakery.",
     goal="Help. Orders are called 0800 555.",
     topics=(Topic(id="late", description="Your rolls are late."),),
     personas=(Persona(id="calm", description="You are calm."),),
@@ -205,6 +205,11 @@ def test_customers_data_becomes_placeholders_that_agree() -> None:
     assert call["tool_calls"][0]["function"]["arguments"] == {"order": "[code 1]"}
     assert json.loads(told["content"])["order"] == "[code 1]"
     assert "[name 1], order [code 1] comes at 16; we wrote to [e-mail 1]. Call 0800 555." in answer["content"]
+
+
+def test_what_the_domain_itself_says_is_no_secret() -> None:
+    (shown,) = rows("sft", served("student", "Hello Crumb, do I call 0800 555 for 1200 rolls?", "Yes, Crumb it is."))
+    assert said(shown["messages"])[0][1] == "Hello Crumb, do I call 0800 555 for [number 1] rolls?"
 
 
 def test_customers_data_stays_when_asked() -> None:

@@ -29,7 +29,7 @@ class Redaction:
     def of(cls, contexts: Iterable[Context], public: str = "") -> "Redaction":
         turns = [turn for context in contexts for turn in context.turns]
         told = " \n".join(turn.text for turn in turns if turn.party != "agent")
-        known = set(public.casefold().split())
+        known = set(re.findall(r"\w+", public.casefold()))
         found = dict.fromkeys(name for name in names(" \n".join(turn.text for turn in turns)))
         mine = frozenset(figures(told)) - frozenset(figures(public))
         return cls(mine, tuple(name for name in found if name.casefold() not in known), public)
