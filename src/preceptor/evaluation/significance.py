@@ -47,8 +47,8 @@ def mcnemar(pairs: Sequence[tuple[bool, bool]]) -> float:
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """p-values adjusted for being several, in the order given: reject where one is at most the level.
 
-    Holm (1979): the chance of any false "better" or "worse" among them stays at the level. statsmodels has it and would
-    bring pandas along for these lines; scipy has only false-discovery control, which promises less.
+    Holm (1979): the chance of any false "better" or "worse" among them stays at the level. statsmodels has it, and is
+    a large package to take on for these lines; scipy has only false-discovery control, which promises less.
     """
     m = len(p_values)
     order = sorted(range(m), key=p_values.__getitem__)
