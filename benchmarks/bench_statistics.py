@@ -78,13 +78,14 @@ class Drawn:
 
     def plain(self) -> tuple[float, float]:
         """BCa as scipy has it, at 95 %."""
-        found = stats.bootstrap(
-            self._sums(),
-            lambda a, b, axis=-1: a.sum(axis) / b.sum(axis),
-            paired=True,
-            n_resamples=statistics.RESAMPLES,
-            rng=np.random.default_rng(0),
-        ).confidence_interval
+        with np.errstate(divide="ignore", invalid="ignore"):  # a resample whose gap is 0
+            found = stats.bootstrap(
+                self._sums(),
+                lambda a, b, axis=-1: a.sum(axis) / b.sum(axis),
+                paired=True,
+                n_resamples=statistics.RESAMPLES,
+                rng=np.random.default_rng(0),
+            ).confidence_interval
         return float(found.low), float(found.high)
 
     def _sums(self) -> tuple[Array, Array]:
