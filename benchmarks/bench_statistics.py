@@ -329,7 +329,7 @@ def coverage(run: Run, args: argparse.Namespace) -> dict[str, Figures]:
 
 
 def level(run: Run, _: argparse.Namespace) -> dict[str, Figures]:
-    return {test: run.count(rejected, test, draws=fewer(run.draws)) for test in TESTS}
+    return {test: run.count(rejected, test) for test in TESTS}
 
 
 def peeking(run: Run, args: argparse.Namespace) -> dict[str, Figures]:
@@ -342,7 +342,7 @@ def peeking(run: Run, args: argparse.Namespace) -> dict[str, Figures]:
 
 
 def fewer(draws: int) -> int:
-    """Tests that flip signs ten thousand times, and sequences of hundreds of looks, are drawn less often."""
+    """For sequences of hundreds of looks each."""
     return max(CHUNK, draws // 5)
 
 
@@ -386,7 +386,7 @@ def bounds(part: Part, what: str, draws: int) -> dict[str, tuple[float, float]]:
             wide = max(0.0, slack(0.95, draws) - slack(0.95, 10_000))
             return {} if what.startswith("judge's") else {"held": (BAND[0] - wide, BAND[1] + wide)}
         case "level":
-            return {"rejected": (0.0, 0.05 + slack(0.05, fewer(draws)))}
+            return {"rejected": (0.0, 0.05 + slack(0.05, draws))}
         case "peeking":
             return {"watch": (0.0, 0.05)} if what.startswith("a lead of 0,") else {}
         case "power":
