@@ -88,6 +88,15 @@ class Teaching:
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
 
+    def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
+    @property
+    def told(self) -> str:
+        """What it has said on standard error so far."""
+        return self._err.read_text()
+
     def ended(self) -> Ended:
         """Wait for its end."""
         while self.running:

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import anyio
 import orjson
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from preceptor.llm import wire
 from preceptor.llm.prices import Price
-from preceptor.simulated.faults import Faults
+from preceptor.simulated.faults import Faults, Sleep
 from preceptor.simulated.server import create_app
 from preceptor.simulated.world import World
 from preceptor.storage.canonical import canonical
@@ -124,10 +125,21 @@ class Served:
 
 @contextmanager
 def serving(
-    world: World, prices: Mapping[str, Price] | None = None, faults: Faults | None = None, latency: float = 0.0
+    world: World,
+    prices: Mapping[str, Price] | None = None,
+    faults: Faults | None = None,
+    latency: float = 0.0,
+    sleep: Sleep = anyio.sleep,
 ) -> Iterator[Served]:
-    """A witness at work; `latency` in seconds before each answer."""
-    witness = Witness(create_app(world, faults, latency), prices or {})
+    """A witness at work; `latency` in seconds before each answer, spent in `sleep`."""
+    with watching(create_app(world, faults, latency, sleep), prices) as served:
+        yield served
+
+
+@contextmanager
+def watching(app: ASGIApp, prices: Mapping[str, Price] | None = None) -> Iterator[Served]:
+    """A witness before any application that speaks the protocol."""
+    witness = Witness(app, prices or {})
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     server = uvicorn.Server(uvicorn.Config(witness, log_level="critical", lifespan="off"))
     thread = threading.Thread(target=asyncio.run, args=(server.serve([listening]),))

@@ -123,7 +123,10 @@ def test_a_full_disk_keeps_what_was_there(taught: Path) -> None:
     )
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
-    assert ended.stderr.splitlines()[-1].startswith("preceptor: ")
+    why, onward = ended.stderr.splitlines()
+    assert why.startswith("preceptor: ")
+    assert "what was saved is safe" in why
+    assert "preceptor teach --resume" in onward
     loaded = Project.load(taught)
     with loaded.database() as db:
         assert db.check() == ()

@@ -448,3 +448,87 @@ async def test_an_error_inside_a_stream_is_sorted() -> None:
     content = events("Hel", finish=None) + b'data: {"error": {"message": "out of memory"}}\n\n'
     with pytest.raises(ProviderError, match="out of memory"):
         _ = [piece async for piece in failing(streaming(content)).stream(HELLO)]
+
+
+CALLING = Request(
+    (
+        Message("system", "Be brief."),
+        Message("user", "Look up 12."),
+        Message("assistant", "", (ToolCall("c1", "look", "{}"),)),
+        Message("tool", "found", tool_call_id="c1"),
+    )
+)
+
+
+def elsewhere(role: str) -> str:
+    where = f"('body', 'messages', 1, '{role}', 'role')"
+    return f"  {{'type': 'literal_error', 'loc': {where}, 'msg': \"Input should be '{role}'\"}}\n"
+
+
+# As servers say it. The first is llama-cpp-python's, which first lists what else the message could have been.
+LONG_WINDED = (
+    f"7 validation errors:\n{''.join(map(elsewhere, ('system', 'user', 'tool', 'function', 'developer')))}  {{'type': "
+    "'string_type', 'loc': ('body', 'messages', 1, 'Assistant', 'content'), 'msg': 'Input should be a valid string'}"
+)
+NO_NULL = (
+    (LONG_WINDED, 500),
+    ("invalid message content type: <nil>", 400),
+    ("Invalid 'content': 'content' field must be a string or an array of objects.", 400),
+    ("messages[1].content must be a string or an object (was null)", 400),
+    ("Failed to deserialize the JSON body: messages[2]: invalid type: null, expected a string", 422),
+    ('can only concatenate str (not "NoneType") to str', 500),
+)
+NO_EMPTY = ("messages: text content blocks must be non-empty", 400)
+
+
+def turns(body: dict[str, Any]) -> list[Any]:
+    return [message["content"] for message in body["messages"] if message.get("tool_calls")]
+
+
+@pytest.mark.parametrize(("words", "status"), NO_NULL)
+async def test_a_server_that_takes_no_null_for_a_text_gets_an_empty_one(words: str, status: int) -> None:
+    server = Picky(lambda body: refusal(words, None, status) if None in turns(body) else None)
+    asked = model(server)
+    with pytest.raises(Adjusted):
+        await asked.ask(CALLING)
+    first, second = await asked.ask(CALLING), await asked.ask(CALLING)
+    assert [turns(body) for body in server.taken] == [[""], [""]]
+    assert server.refused == 1
+    assert asked.lacks == {"null_content"}
+    assert "null" in first.notes[0]
+    assert first.notes == second.notes
+    assert (await asked.ask(HELLO)).notes == ()
+
+
+async def test_a_server_that_takes_null_is_sent_null_and_never_an_empty_text() -> None:
+    server = Picky(lambda body: refusal(*NO_EMPTY[:1]) if "" in turns(body) else None)
+    reply = await model(server).ask(CALLING)
+    assert [turns(body) for body in server.taken] == [[None]]
+    assert reply.notes == ()
+
+
+async def test_a_server_that_takes_neither_gets_an_ellipsis() -> None:
+    def refuses(body: dict[str, Any]) -> httpx2.Response | None:
+        if None in turns(body):
+            return refusal("invalid message content type: <nil>")
+        return refusal(*NO_EMPTY[:1]) if "" in turns(body) else None
+
+    server = Picky(refuses)
+    reply = await Retrying(model(server)).ask(CALLING)
+    assert [turns(body) for body in server.taken] == [["…"]]
+    assert server.refused == len(reply.notes) == 2
+
+
+async def test_a_text_beside_tool_calls_is_left_alone() -> None:
+    server = Picky(lambda body: None)
+    said = Message("assistant", "One moment.", (ToolCall("c1", "look", "{}"),))
+    await model(server).ask(replace(CALLING, messages=(*CALLING.messages[:2], said, *CALLING.messages[3:])))
+    assert turns(server.taken[0]) == ["One moment."]
+
+
+@pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}])
+async def test_tool_calls_without_a_text_are_a_reply(content: dict[str, Any]) -> None:
+    calls = [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": {"id": 7}}}]
+    answered = httpx2.Response(200, json={"choices": [{"message": {**content, "tool_calls": calls}}]})
+    reply = await failing(answered).ask(HELLO)
+    assert reply.message == Message("assistant", "", (ToolCall("c1", "look", '{"id":7}'),))

@@ -99,6 +99,28 @@ async def test_a_server_that_never_answered_is_given_up_soon(clock: Clock, askin
     assert clock.time < 10
 
 
+async def test_a_server_that_only_ever_sent_broken_replies_is_no_model(clock: Clock, asking: Asking) -> None:
+    with pytest.raises(Denied, match=r"m sent 6 replies .* cut .* base_url"):
+        await Retrying(ScriptedModel("m", lambda _: Garbled("cut")), clock=clock).ask(asking())
+    assert clock.time < 60
+
+
+@pytest.mark.parametrize("sound", ["ok", BadReply("empty"), Rejected("too rude")])
+async def test_one_that_sent_a_sound_one_has_its_broken_ones_tried_to_the_end(
+    sound: str | ProviderError, clock: Clock, asking: Asking
+) -> None:
+    model = ScriptedModel("m", [sound, *[Garbled("cut")] * 12])
+    retrying = Retrying(model, clock=clock)
+    if isinstance(sound, str):
+        await retrying.ask(asking())
+    else:
+        with pytest.raises(type(sound)):
+            await retrying.ask(asking())
+    with pytest.raises(Garbled):
+        await retrying.ask(asking())
+    assert len(model.requests) == 13
+
+
 async def test_what_is_waited_for_can_be_read(clock: Clock, asking: Asking) -> None:
     seen = []
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from preceptor.errors import BudgetExhausted, Defect, Rejected, Stopped
+from preceptor.errors import BadReply, BudgetExhausted, Defect, Rejected, Stopped, Unavailable
 from preceptor.llm.clock import SystemClock
 from preceptor.llm.messages import Request
 from preceptor.llm.parallel import gather
@@ -46,9 +46,20 @@ async def test_a_stop_lets_the_others_end() -> None:
     assert ended == [second, first, 1]
 
 
+@pytest.mark.parametrize("fault", [BadReply("empty"), Rejected("no")])
+async def test_so_does_an_answer_that_cannot_be_used(fault: Exception) -> None:
+    ended = list[object]()
+    with pytest.raises(type(fault)) as told:
+        await gather([job(1, 9, ended), job(fault, 2, ended), job(BadReply("later"), 1, ended)])
+    assert told.value is fault
+    assert ended[-1] == 1
+    with pytest.raises(Stopped):
+        await gather([job(fault, 1, ended), job(Stopped("stop"), 2, ended)])
+
+
 async def test_any_other_fault_cancels_them() -> None:
-    fault, ended = Rejected("no"), list[object]()
-    with pytest.raises(Rejected) as told:
+    fault, ended = Unavailable("no"), list[object]()
+    with pytest.raises(Unavailable) as told:
         await gather([job(1, 50, ended), job(fault, 2, ended)])
     assert told.value is fault
     assert ended == [fault, "cancelled"]

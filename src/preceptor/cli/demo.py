@@ -61,7 +61,7 @@ def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -
     project = Project.load(place, overrides)
     typer.echo(f"A new project in {place}: {project.domain().name} ({REAL[student]}).\n")
     with project.database(create=True) as db:
-        taught = run(TeachingRun.begin(project, db), project.providers(), json=False)
+        taught = run(TeachingRun.begin(project, db), project.providers(), json=False, options=overrides)
         _show(taught, REAL[student])
         typer.echo(f"\nServing {customers} unseen customers three times…")
         _table(anyio.run(_measure, project, db, taught.guidance, customers), REAL[student])

@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="preceptor")
     except PreceptorError as fault:
-        return _fail(str(fault))
+        return _fail(str(fault), *getattr(fault, "__notes__", ()))
     except OSError as fault:
         where = f" ({fault.filename})" if fault.filename else ""
         return _fail(f"The system refused: {fault.strerror or fault}{where}.")
@@ -68,6 +68,8 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _fail(sentence: str) -> int:
-    typer.echo(f"preceptor: {sentence}", err=True)
+def _fail(sentence: str, *notes: str) -> int:
+    """`notes`: what to do now, a line each."""
+    for line in (f"preceptor: {sentence}", *notes):
+        typer.echo(line, err=True)
     return 1

@@ -1,9 +1,10 @@
 """`preceptor teach`: let the teacher teach."""
 
 import asyncio
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,33 +66,56 @@ def teach(
     providers = loaded.providers()  # before there is a run, so that a wrong name or a missing key leaves none behind
     with loaded.database(create=True) as db:
         lessons = TeachingRun.resume(loaded, db, resume) if resume else TeachingRun.begin(loaded, db, logs or ())
-        taught = run(lessons, providers, json=json)
+        taught = run(lessons, providers, json=json, options=overrides or (), limit=limit)
     if not json:
         _tell(taught)
 
 
-def run(lessons: "TeachingRun", providers: "Providers", *, json: bool) -> "Taught":
+def run(
+    lessons: "TeachingRun",
+    providers: "Providers",
+    *,
+    json: bool,
+    options: Sequence[str] = (),
+    limit: int | None = None,
+) -> "Taught":
     """Do a teaching run with a display around it.
+
+    `options`, `limit`: the --set and --limit it was called with, which the command to go on with repeats.
 
     Raises:
         typer.Exit: 130 after Ctrl-C; how to go on was said.
-        PreceptorError: why it ended; how to go on was said.
+        PreceptorError: why it ended, with how to go on as a note.
     """
-    from preceptor.errors import PreceptorError
+    from preceptor.errors import BudgetExhausted, PreceptorError
 
-    again = f"Go on with it: preceptor teach --resume {lessons.run.id}"
-    if lessons.project.folder != Path():
-        again += f" --project {lessons.project.folder}"
     interrupts = Interrupts()
     try:
         return asyncio.run(_run(lessons, providers, interrupts, json=json))
     except (PreceptorError, asyncio.CancelledError) as fault:
         if interrupts.count:
-            typer.echo(f"Stopped; what was finished is saved. {again}", err=True)
+            again = _again(lessons, options, limit)
+            typer.echo(f"Stopped; what was finished is saved. Go on with it: {again}", err=True)
             raise typer.Exit(130) from None
-        if isinstance(fault, PreceptorError):
-            typer.echo(again, err=True)
+        if isinstance(fault, BudgetExhausted):
+            again = _again(lessons, [option for option in options if not option.startswith("budget.")], None)
+            fault.add_note(f"With a larger one ([budget] in preceptor.toml, or --limit CALLS) it goes on: {again}")
+        else:
+            fault.add_note(f"Go on with it: {_again(lessons, options, limit)}")
         raise
+
+
+def _again(lessons: "TeachingRun", options: Sequence[str], limit: int | None) -> str:
+    """The command that goes on with a run. What the run itself keeps (the teaching settings) is not repeated."""
+    words = ["preceptor", "teach", "--resume", lessons.run.id]
+    if lessons.project.folder != Path():
+        words += ["--project", str(lessons.project.folder)]
+    if limit is not None:
+        words += ["--limit", str(limit)]
+    for option in options:
+        if not option.startswith("teaching."):
+            words += ["--set", option]
+    return shlex.join(words)
 
 
 class Interrupts:
@@ -123,7 +147,10 @@ async def _run(lessons: "TeachingRun", providers: "Providers", interrupts: Inter
     interrupts.listen(stop, task.cancel)
     async with lessons.project.team(lessons.db, lessons.run.id, stop, providers) as team:
         with _view(lessons, team, json=json) as view:
-            return await lessons.teach(team, view)
+            taught = await lessons.teach(team, view)
+        if team.unusable and not json:
+            typer.echo(f"Answers that could not be used, counted as failed measurements: {team.unusable}.")
+        return taught
 
 
 def _view(lessons: "TeachingRun", team: "Team", *, json: bool) -> "View":
@@ -192,7 +219,7 @@ def _bounds(project: "Project") -> str:
     told = [f"{bound:,} {unit}" for unit, bound in bounds.items() if bound is not None]
     if not told:
         return "No budget is set; [budget] in preceptor.toml, or --limit CALLS, would bind it."
-    return f"The budget binds: it stops before {' or '.join(told)} are overshot."
+    return f"The budget binds: the run stops at {' or '.join(told)} at the latest, and can be resumed with more."
 
 
 def _confirm(yes: bool) -> None:

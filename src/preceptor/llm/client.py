@@ -18,7 +18,7 @@ from openai.types.chat import ChatCompletionChunk
 from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected, Unavailable
 from preceptor.llm.capabilities import Capabilities, Fitted, is_too_long
 from preceptor.llm.clock import Clock, SystemClock
-from preceptor.llm.faults import classify
+from preceptor.llm.faults import classify, whole
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.thinking import Thoughtless
 from preceptor.llm.trimming import excess, exchanges, without_oldest
@@ -78,7 +78,7 @@ class OpenAIModel:
             RateLimited, Unavailable, Rejected, BadReply
         """
         fitted = self._fit(request)
-        content = _content(render_request(fitted.request, self._model, fitted.limit_field))
+        content = _content(self._body(fitted))
         began = self._clock.now()
         try:
             # The SDK's own time-out starts anew with each byte that trickles in.
@@ -114,7 +114,7 @@ class OpenAIModel:
     async def _open_stream(self, request: Request) -> AsyncIterator[ChatCompletionChunk]:
         while True:
             fitted = self._fit(request)
-            body = render_request(fitted.request, self._model, fitted.limit_field)
+            body = self._body(fitted)
             try:
                 stream = await self._client.post(
                     _PATH,
@@ -141,6 +141,9 @@ class OpenAIModel:
         except (httpx2.HTTPError, ValueError) as fault:
             raise Garbled(f"The stream from {self._name} broke: {fault!r}.") from None
 
+    def _body(self, fitted: Fitted) -> dict[str, Any]:
+        return render_request(fitted.request, self._model, fitted.limit_field, fitted.silence)
+
     def _fit(self, request: Request) -> Fitted:
         count = self._count(request)
         fitted = self._capabilities.fit(without_oldest(request, count) if count else request)
@@ -155,7 +158,7 @@ class OpenAIModel:
             return told
         # A server that calls a refusal an internal error is read like one that does not.
         refusal = told if isinstance(told, Rejected) else Rejected(str(told), fault.status_code)
-        if self._capabilities.learn(refusal, sent) or (is_too_long(refusal) and self._shorten(request)):
+        if self._capabilities.learn(refusal, sent, whole(fault)) or (is_too_long(refusal) and self._shorten(request)):
             return Adjusted(str(refusal))
         return told
 

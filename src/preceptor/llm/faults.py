@@ -48,6 +48,11 @@ def classify(fault: openai.APIError, who: str, secret: str) -> ProviderError:
     return told
 
 
+def whole(fault: openai.APIStatusError) -> str:
+    """Everything an error body says, in one line; for reading signs off, not for people."""
+    return " ".join(str(fault.body).split())
+
+
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, at most 120, as the headers say. `now` is Unix time, for dates.
 

@@ -132,6 +132,11 @@ class Ledger:
         self._db.submit(lambda _: None).result()
         self._check()
 
+    async def written(self) -> None:
+        """`flush` without holding up the event loop."""
+        await self._db.write(lambda _: None)
+        self._check()
+
     def _check(self) -> None:
         if self._fault is not None:
             raise self._fault
@@ -322,8 +327,8 @@ def _read_reply(text: str) -> Reply:
         raw["finish"],
         raw["thinking"],
         tuple(raw["notes"]),
-        raw["seconds"],
-        raw["nano"],
+        raw.get("seconds", 0.0),
+        raw.get("nano", 0),
     )
 
 

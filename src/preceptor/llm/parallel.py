@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 
 import anyio
 
-from preceptor.errors import Stopped
+from preceptor.errors import BadReply, Rejected, Stopped
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -16,17 +16,18 @@ async def gather(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """Run all jobs at once and give their results in order.
 
     A job that raises `Stopped` does not cancel the others: they finish what is in flight (and were it lost, it would
-    have to be paid for again), then the first `Stopped` is raised. Any other failure cancels the rest and is raised.
+    have to be paid for again), then the first `Stopped` is raised. So it is with an answer that cannot be used or was
+    refused, unless there was a stop. Any other failure cancels the rest and is raised.
     """
     pending = list(jobs)
     results: list[T | None] = [None] * len(pending)
-    stops: dict[int, Stopped] = {}
+    ends: dict[int, Stopped | BadReply | Rejected] = {}
 
     async def run(index: int, job: Callable[[], Awaitable[T]]) -> None:
         try:
             results[index] = await job()
-        except Stopped as stop:
-            stops[index] = stop
+        except (Stopped, BadReply, Rejected) as end:
+            ends[index] = end
 
     try:
         async with anyio.create_task_group() as group:
@@ -34,8 +35,8 @@ async def gather(jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
                 group.start_soon(run, index, job)
     except BaseExceptionGroup as failures:
         raise _first(failures) from None
-    if stops:
-        raise stops[min(stops)]
+    if ends:
+        raise ends[min(ends, key=lambda index: (not isinstance(ends[index], Stopped), index))]
     return cast(list[T], results)
 
 

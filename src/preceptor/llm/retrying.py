@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from preceptor.errors import Adjusted, Garbled, ProviderError, RateLimited, Unavailable
+from preceptor.errors import Adjusted, BadReply, Denied, Garbled, ProviderError, RateLimited, Rejected, Unavailable
 from preceptor.llm.clock import Clock, SystemClock
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.model import Model
@@ -17,6 +17,9 @@ from preceptor.llm.stopping import Stop
 
 _LONGEST = 60.0
 _GREETINGS = 3
+_FIRST_WORDS = 6
+"""Broken replies after which a server that never sent a sound one is taken for something that is no model. Half a
+minute of waiting; a line that breaks three replies in ten does so to one first call in 1,400."""
 Cause = Literal["rate limited", "failing", "broken reply", "unreachable"]
 
 
@@ -25,10 +28,15 @@ class Patience:
     """How long to go on trying."""
 
     attempts: int = 12
-    """With 30 % bad replies, three attempts would lose 2.7 % of the calls; twelve lose none that matter."""
+    """Of one call. With 30 % bad replies, three would lose 2.7 % of the calls; twelve lose none that matter."""
     outage: float = 1800.0
     """Seconds to wait for a server that has answered before and cannot be reached now. One that never answered gets a
     few seconds only: its address is more likely wrong."""
+
+    @property
+    def first_words(self) -> int:
+        """Broken replies after which to give up a server that never sent a sound one."""
+        return min(_FIRST_WORDS, self.attempts)
 
 
 PATIENT = Patience()
@@ -66,7 +74,8 @@ class Retrying:
         return f"{len(self._waits)} waiting, next in {max(0.0, until - self._clock.now()):.0f} s: {cause}"
 
     async def ask(self, request: Request) -> Reply:
-        """Raises: what the model raises when trying on is no use, and Stopped from a wait."""
+        """Raises: what the model raises when trying on is no use, Denied when it never sent a sound reply, and Stopped
+        from a wait."""
         began, failures = self._clock.now(), 0
         while True:
             try:
@@ -75,9 +84,15 @@ class Retrying:
                 continue
             except (RateLimited, Unavailable, Garbled) as fault:
                 failures += 1
+                if isinstance(fault, Garbled) and not self._answered and failures >= self._patience.first_words:
+                    told = f"{self.name} sent {failures} replies and none that is sound: {fault} Check base_url."
+                    raise Denied(told, status=200) from None
                 if not self._worth_it(fault, failures, self._clock.now() - began):
                     raise
                 await self._wait(fault, failures)
+            except (BadReply, Rejected):
+                self._answered = True
+                raise
             else:
                 self._answered = True
                 return reply

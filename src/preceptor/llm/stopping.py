@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from preceptor.errors import Stopped
+from preceptor.errors import ProviderError, Stopped
 from preceptor.llm.clock import Clock
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.model import Model
@@ -15,10 +15,18 @@ class Stop:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._reason = ""
+        self.fault: ProviderError | None = None
+        """Why the run cannot go on, if that is what stopped it."""
 
     def set(self, reason: str = "The run was told to stop.") -> None:
         self._reason = self._reason or reason
         self._event.set()
+
+    def fail(self, fault: ProviderError) -> Stopped:
+        """Stop because a model cannot be asked any more; what to raise, so that what else is in flight finishes."""
+        self.fault = self.fault or fault
+        self.set(str(fault))
+        return Stopped(str(fault))
 
     @property
     def is_set(self) -> bool:

@@ -16,6 +16,7 @@ from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema
 from preceptor.llm.model import Model
 from preceptor.llm.prompts import Prompt
 from preceptor.llm.tally import asked
+from preceptor.llm.watching import Watched
 
 ResultT = TypeVar("ResultT", bound=pydantic.BaseModel)
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
@@ -37,14 +38,14 @@ class Task(Generic[ResultT]):
 
         Raises:
             BadReply: two replies in a row did not fit the form.
-            ProviderError, Stopped: from the model.
+            ProviderError, Stopped: from the model, and from a watched one whose replies never fitted.
         """
         request = self.request(sampling, **values)
         reply = await asked(model, request)
         try:
-            return self.read(reply)
+            return self._read(model, reply)
         except BadReply as fault:
-            return self.read(await asked(model, _again(request, reply, fault)))
+            return self._read(model, await asked(model, _again(request, reply, fault)))
 
     def request(self, sampling: Sampling, **values: str) -> Request:
         return Request(self.prompt.messages(**values), sampling, schema=self._schema)
@@ -52,6 +53,18 @@ class Task(Generic[ResultT]):
     @cached_property
     def _schema(self) -> Schema:
         return Schema(self.name, self.result.model_json_schema())
+
+    def _read(self, model: Model, reply: Reply) -> ResultT:
+        """`read`, and tell a model that is watched how it went."""
+        try:
+            result = self.read(reply)
+        except BadReply as fault:
+            if isinstance(model, Watched):
+                model.missed(self.name, fault)
+            raise
+        if isinstance(model, Watched):
+            model.read(self.name)
+        return result
 
     def read(self, reply: Reply) -> ResultT:
         """Parse a reply's text.

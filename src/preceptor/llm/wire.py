@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeGuard, get_args
 from preceptor.errors import BadReply, Garbled, Rejected
 from preceptor.llm.messages import Finish, Message, Reply, Request, Role, Sampling, Schema, Tool, ToolCall, Usage
 from preceptor.llm.thinking import split_thinking
-from preceptor.storage.canonical import short_id
+from preceptor.storage.canonical import canonical, short_id
 
 Body = Mapping[str, Any]
 LimitField = Literal["max_tokens", "max_completion_tokens"]
@@ -31,8 +31,13 @@ _ROLES: Mapping[str, Role] = {
 _FINISHES: frozenset[str] = frozenset(get_args(Finish))
 
 
-def render_request(request: Request, model: str, limit_field: LimitField = "max_tokens") -> dict[str, Any]:
-    """The body that asks `model`. Sampling fields that are None are left out."""
+def render_request(
+    request: Request, model: str, limit_field: LimitField = "max_tokens", silence: str | None = None
+) -> dict[str, Any]:
+    """The body that asks `model`. Sampling fields that are None are left out.
+
+    `silence`: what stands for the text of an assistant message that only calls tools; the protocol says null.
+    """
     sampling = request.sampling
     optional = {
         "temperature": sampling.temperature,
@@ -43,7 +48,7 @@ def render_request(request: Request, model: str, limit_field: LimitField = "max_
     }
     return {
         "model": model,
-        "messages": [_render_message(message) for message in request.messages],
+        "messages": [_render_message(message, silence) for message in request.messages],
         limit_field: sampling.max_tokens,
         **{name: value for name, value in optional.items() if value is not None},
     }
@@ -159,10 +164,10 @@ def _finish(finish: object, calls: tuple[ToolCall, ...]) -> Finish:
     return "tool_calls" if calls else "stop"
 
 
-def _render_message(message: Message) -> dict[str, Any]:
+def _render_message(message: Message, silence: str | None = None) -> dict[str, Any]:
     rendered: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
-        rendered["content"] = message.content or None
+        rendered["content"] = message.content or silence
         rendered["tool_calls"] = [_render_call(call) for call in message.tool_calls]
     if message.tool_call_id is not None:
         rendered["tool_call_id"] = message.tool_call_id
@@ -226,8 +231,14 @@ def _parse_call(call: object, where: str) -> ToolCall:
     function = call.get("function") if _is_mapping(call) else None
     if not _is_mapping(call) or not _is_mapping(function) or not isinstance(function.get("name"), str):
         raise Rejected(f"`{where}` names no function.", param=where)
-    arguments = function.get("arguments")
-    return ToolCall(str(call.get("id") or where), function["name"], arguments if isinstance(arguments, str) else "{}")
+    return ToolCall(str(call.get("id") or where), function["name"], _parse_arguments(function.get("arguments")))
+
+
+def _parse_arguments(arguments: object) -> str:
+    """Some servers send the object itself in place of its JSON text."""
+    if isinstance(arguments, str):
+        return arguments
+    return canonical(arguments).decode() if _is_mapping(arguments) else "{}"
 
 
 def _parse_sampling(body: Body) -> Sampling:

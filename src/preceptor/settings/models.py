@@ -13,6 +13,7 @@ from preceptor.llm.client import OpenAIModel, connections
 from preceptor.llm.messages import Reply, Request, Sampling
 from preceptor.llm.model import Model
 from preceptor.llm.prices import Price
+from preceptor.llm.retrying import Patience
 from preceptor.settings.schema import AnyModel, Endpoint, Simulated
 from preceptor.simulated.faults import Faults, Faulty
 from preceptor.simulated.model import models
@@ -118,3 +119,7 @@ def key(variable: str | None, environ: Mapping[str, str] = os.environ) -> str:
 
 def price(section: AnyModel) -> Price:
     return Price(section.price_input, section.price_output)
+
+
+def patience(section: AnyModel) -> Patience:
+    return Patience(section.attempts, section.outage)

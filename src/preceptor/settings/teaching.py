@@ -94,7 +94,8 @@ class TeachingRun:
         Raises:
             Conflict: another process is at it.
             Stopped: told to stop, or the budget is used up; resume it.
-            ProviderError, UserError: a model, a file or the database cannot be used; resume it when it can.
+            ProviderError, UserError: a model, a file or the database cannot be used, or none of a model's answers was
+                of use; resume it when that is mended.
         """
         runs = Runs(self.db)
         with runs.lock(self.run.id):
@@ -102,10 +103,13 @@ class TeachingRun:
             record = Record(self, self.project.library(self.db), runs, tell)
             try:
                 taught = await self._teach(team, record)
-            except PreceptorError as fault:
+                team.check()
+                await team.ledger.written()
+            except PreceptorError as raised:
+                fault = team.stop.fault or raised
                 await record.written_down()
                 runs.finish(self.run.id, "stopped" if isinstance(fault, Stopped) else "failed", {"reason": str(fault)})
-                raise
+                raise fault from None
             await record.written_down()
             runs.finish(self.run.id, "done", _result(taught))
             return taught

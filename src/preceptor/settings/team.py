@@ -5,23 +5,24 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from preceptor.errors import PreceptorError, Stopped
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Ledger, Total
 from preceptor.llm.limits import Limiter
-from preceptor.llm.model import Model
 from preceptor.llm.stack import Stacked, stack
 from preceptor.llm.stopping import Stop
-from preceptor.settings.models import Providers, Sampled, price
+from preceptor.llm.watching import Watched
+from preceptor.settings.models import Providers, Sampled, patience, price
 from preceptor.settings.schema import ROLES, AnyModel, BudgetSection, Endpoint, ModelsSection, Role, Simulated
 
 
 @dataclass(frozen=True)
 class Team:
-    """Use it as an async context manager: leaving closes the connections."""
+    """Use it as an async context manager: leaving waits until every call is on disk, and closes the connections."""
 
     stacks: Mapping[Role, Stacked]
-    models: Mapping[Role, Model]
-    """What to ask: the stacks with the settings' sampling."""
+    models: Mapping[Role, Watched]
+    """What to ask: the stacks with the settings' sampling, watched for whether their answers are of use."""
     providers: Providers
     ledger: Ledger
     budget: Budget
@@ -43,8 +44,10 @@ class Team:
             section = sections.of(role)
             limiter = limiters[_place(section)]
             bare = providers.model(section)
-            stacks[role] = stack(bare, role, ledger, budget, limiter, stop, price=price(section))
-        models = {role: Sampled(stacks[role], sections.of(role)) for role in ROLES}
+            stacks[role] = stack(
+                bare, role, ledger, budget, limiter, stop, price=price(section), patience=patience(section)
+            )
+        models = {role: Watched(Sampled(stacks[role], sections.of(role)), role, stop) for role in ROLES}
         return cls(stacks, models, providers, ledger, budget, stop)
 
     @property
@@ -66,13 +69,40 @@ class Team:
         ]
         return "; ".join([*waits, *slowed])
 
+    @property
+    def unusable(self) -> str:
+        """Answers that could not be used, in words, such as ``judge 3 of 400``; empty when there were none."""
+        told = [
+            f"{role} {unused:,} of {unused + model.used.total():,}"
+            for role, model in self.models.items()
+            if (unused := model.unused.total())
+        ]
+        return ", ".join(told)
+
+    def check(self) -> None:
+        """To be asked when a run is over. Raises: Denied: none of a model's answers was of use."""
+        for model in self.models.values():
+            model.check()
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
     ) -> None:
-        await self.providers.aclose()
+        """Raises:
+        UserError, Conflict: a reply could not be written down; told only if nothing else went wrong.
+        ProviderError: in place of the stop it led to.
+        """
+        try:
+            await self.ledger.written()
+        except PreceptorError:
+            if fault is None:
+                raise
+        finally:
+            await self.providers.aclose()
+        if isinstance(fault, Stopped) and self.stop.fault:
+            raise self.stop.fault from None
 
 
 def _limiters(sections: ModelsSection) -> dict[str, Limiter]:
