@@ -62,9 +62,12 @@ class Bench:
     folder: Path
     teaching: Mapping[str, Any]
     draw: random.Random
+    here: bool = False
+    """See `Desk.here`; for tests."""
 
     def desk(self, name: str, url: str) -> Desk:
-        return Desk.open(self.folder / name, self.world, endpoints(url, self.world.roles), self.teaching)
+        models = endpoints(url, self.world.roles)
+        return Desk.open(self.folder / name, self.world, models, self.teaching, here=self.here)
 
     @property
     def prices(self) -> dict[str, Price]:

@@ -1,6 +1,7 @@
 """How a run ends that does not end well: told to stop, twice; or with a model whose answers are of no use.
 
-The real command in a process of its own, over HTTP, against a server that counts what reaches it.
+The real command, in a process of its own where it is interrupted, over HTTP, against a server that counts what reaches
+it.
 """
 
 import threading
@@ -38,7 +39,7 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def undisturbed(world: World, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The hash of what the same run learns when it is left alone."""
-    desk = Desk.open(tmp_path_factory.mktemp("whole") / "desk", world, simulated(str(WORLD), world.roles), {**SMALL})
+    desk = Desk.open(tmp_path_factory.mktemp("whole") / "desk", world, simulated(str(WORLD), world.roles), SMALL, here=True)
     assert desk.teach().code == 0
     return desk.hash
 
@@ -63,7 +64,7 @@ def wait(until: Callable[[], bool]) -> None:
 
 
 def served_desk(folder: Path, world: World, served: Served, **roles: str) -> Desk:
-    return Desk.open(folder / "desk", world, endpoints(served.url, {**world.roles, **roles}), SMALL)
+    return Desk.open(folder / "desk", world, endpoints(served.url, {**world.roles, **roles}), SMALL, here=True)
 
 
 def test_ctrl_c_once_finishes_what_is_in_flight_and_says_how_to_go_on(
