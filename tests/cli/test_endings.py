@@ -39,7 +39,8 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def undisturbed(world: World, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The hash of what the same run learns when it is left alone."""
-    desk = Desk.open(tmp_path_factory.mktemp("whole") / "desk", world, simulated(str(WORLD), world.roles), SMALL, here=True)
+    folder = tmp_path_factory.mktemp("whole") / "desk"
+    desk = Desk.open(folder, world, simulated(str(WORLD), world.roles), SMALL, here=True)
     assert desk.teach().code == 0
     return desk.hash
 
