@@ -29,7 +29,10 @@ Verdict = Literal["accepted", "refused", "waiting"]
 HOPELESS = 0.25
 """From the second look on, a test whose p-value is still above this is given up; at the first, one that is behind."""
 NO_HELP = "It does not help on contexts it was not written from."
+HARMS = "It makes replies worse on contexts it was not written from."
 UNDECIDED = "Not decided: it may help, but not so clearly that chance is ruled out."
+HARM_LEVEL = 0.1
+"""Level of every test for harm: lenient towards the customer, so larger than the gate's."""
 MEASURED: dict[Verdict, Measured] = {"accepted": "accepted", "refused": "refused", "waiting": "proposed"}
 
 
@@ -142,21 +145,27 @@ class _Tests:
 
 
 def _trial(candidate: Strategy, verdict: Verdict, pairs: Sequence[Pair]) -> Trial:
-    effect = effect_of([pair.score for pair in pairs]) if pairs else None
-    reason = _reason(verdict, effect)
+    scores = [pair.score for pair in pairs]
+    effect = effect_of(scores) if scores else None
+    reason = _reason(verdict, scores)
     value = round(effect.mean, 6) if effect else 0.0
     strategy = replace(candidate, value=value, measured=MEASURED[verdict])
     return Trial(strategy, verdict, reason, effect, _evidence(pairs, reason, effect))
 
 
-def _reason(verdict: Verdict, effect: Effect | None) -> str:
+def _reason(verdict: Verdict, scores: Sequence[int]) -> str:
     if verdict == "accepted":
         return "It helps on contexts it was not written from."
-    if effect is None:
+    if not scores:
         return "There were too few contexts to try it on."
-    if effect.mean > 0:
+    if sum(scores) > 0:
         return UNDECIDED
-    return NO_HELP
+    return HARMS if harms(scores) else NO_HELP
+
+
+def harms(scores: Sequence[int], level: float = HARM_LEVEL) -> bool:
+    """Do losses outnumber wins by more than chance would have them?"""
+    return sign_test(scores.count(-1), scores.count(1)) <= level
 
 
 def _evidence(pairs: Sequence[Pair], reason: str, effect: Effect | None) -> Evidence:

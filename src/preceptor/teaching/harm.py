@@ -10,15 +10,13 @@ from functools import partial
 
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Effect, Guidance, Strategy
-from preceptor.teaching.acceptance import effect_of, sign_test
+from preceptor.teaching.acceptance import effect_of, harms
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.outlook import Outlook
 from preceptor.teaching.pairs import hold_against
 
 CONTEXTS = 12
 """Foreign contexts tried per scenario."""
-LEVEL = 0.1
-"""Level of the test for harm; lenient towards the customer, so larger than the gate's."""
 
 Stray = tuple[Context, tuple[Strategy, ...], tuple[Strategy, ...]]
 """A foreign context, its strategies without the new ones, and with them."""
@@ -38,11 +36,7 @@ async def find_harm(crew: Crew, guidance: Guidance, outlook: Outlook, fresh: Col
     for (scenario, _), pair in zip(flat, pairs, strict=True):
         if pair:
             by_scenario[scenario].append(pair.score)
-    return {
-        scenario: effect_of(found)
-        for scenario, found in by_scenario.items()
-        if sign_test(found.count(-1), found.count(1)) <= LEVEL
-    }
+    return {scenario: effect_of(found) for scenario, found in by_scenario.items() if harms(found)}
 
 
 def _strays(crew: Crew, guidance: Guidance, outlook: Outlook, fresh: Collection[str]) -> dict[str, list[Stray]]:

@@ -168,7 +168,9 @@ class Lessons:
         """Decide what is still open on the contexts there are, consolidate, and report."""
         await self._beside(partial(self._work, set(), last_chance=True))
         if self.crew.settings.consolidate and self.crew.settings.gate:
+            before = set(self.notebook.accepted)
             await consolidate(self.crew, self.notebook)
+            await self._undo_harm([one for one in self.notebook.accepted.values() if one.id not in before])
         if self.notebook.accepted:
             tries = self._tries(self.notebook.in_force, LAST_LOOK)
             await self._place(partial(last_placement, self.crew, tries, self.notebook.placement))
