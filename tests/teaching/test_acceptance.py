@@ -17,7 +17,7 @@ from preceptor.llm.messages import Request
 from preceptor.llm.scripted import ScriptedModel
 from preceptor.retrieval.embedding import StaticEmbedder
 from preceptor.student.student import Student
-from preceptor.teaching.acceptance import Trial, accept, effect_of, sign_test
+from preceptor.teaching.acceptance import HARMS, Trial, accept, effect_of, sign_test
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.settings import Teaching
 
@@ -78,6 +78,8 @@ async def trials(who: Crew, texts: Sequence[str], contexts: Sequence[Context], l
 async def test_what_helps_is_accepted_and_what_harms_or_does_nothing_is_refused() -> None:
     found = await trials(crew(["GOOD", "BAD"], noise=0.1), ["Say GOOD.", "Say BAD.", "Be nice."], CONTEXTS[:40])
     assert [trial.verdict for trial in found] == ["accepted", "refused", "refused"]
+    assert found[1].reason == HARMS
+    assert found[2].reason != HARMS
     assert found[0].effect is not None
     assert found[0].effect.low > 0
     assert found[0].strategy.value == pytest.approx(found[0].effect.mean)
