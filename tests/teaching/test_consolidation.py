@@ -131,12 +131,13 @@ async def test_what_was_shown_to_harm_gets_no_second_hearing() -> None:
     assert not book.accepted
 
 
-async def test_a_scenario_that_is_no_more_gets_nothing() -> None:
+async def test_a_scenario_that_is_no_more_or_too_small_does_not_count() -> None:
     book = notebook("red", "green")
+    book.source_customers["green"] = {f"green {n}" for n in range(25)}
     for colour in ("red", "green", "merged"):
         book.refuse(told(colour), UNDECIDED)
     await consolidate(crew({"red": 0.6, "green": 0.6}, []), book)
-    assert {strategy.scenario for strategy in book.accepted.values()} == {"red", "green"}
+    assert not book.accepted
 
 
 @pytest.mark.parametrize(("harmed", "general"), [(-1.0, False), (0.5, True)])
@@ -144,7 +145,7 @@ async def test_what_becomes_general_loses_nowhere(harmed: float, general: bool) 
     book = notebook(*COLOURS)
     for colour in COLOURS[:3]:
         accept(book, told(colour, value=0.6))
-    await consolidate(crew(dict.fromkeys(COLOURS, 0.6) | {"grey": harmed}, []), book)
+    await consolidate(crew(dict.fromkeys(COLOURS, 0.9) | {"grey": harmed}, []), book)
     assert (None in {strategy.scenario for strategy in book.accepted.values()}) is general
 
 
