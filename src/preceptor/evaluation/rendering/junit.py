@@ -1,14 +1,19 @@
 """The report as JUnit XML: each arm against the first as test cases, for the pages of CI systems.
 
-Worse is a failure, not decided is skipped with its reason; a bound of `--fail-under` that does not hold is a failure.
+A failure is what a build should stop at: the arm in question (the second) is worse in quality, or a bound of
+`--fail-under` does not hold. Not decided is skipped, with its reason. A null arm that is worse, and better advice that
+takes more tokens, are as they should be: told, and passed.
 """
 
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from preceptor.evaluation.comparison import Verdict
+from preceptor.evaluation.measures import Unit
 from preceptor.evaluation.rendering.bounds import Held
 from preceptor.evaluation.rendering.figures import Figures
+
+COSTS: tuple[Unit, ...] = ("tokens", "money", "s")
 
 
 def render(figures: Figures, held: Sequence[Held] = ()) -> str:
@@ -18,7 +23,7 @@ def render(figures: Figures, held: Sequence[Held] = ()) -> str:
     for line in figures.compared:
         suite = _suite(root, _clean(f"{line.name} against {figures.first.name}"), p.created)
         for verdict in line.verdicts.values():
-            _compared(suite, verdict)
+            _compared(suite, verdict, fails=line is figures.asked and verdict.measure.unit not in COSTS)
         _count(suite)
     if held:
         suite = _suite(root, "--fail-under", p.created)
@@ -37,9 +42,9 @@ def _suite(root: Element, name: str, created: str) -> Element:
     return SubElement(root, "testsuite", name=name, timestamp=created[:19], time="0", errors="0")
 
 
-def _compared(suite: Element, verdict: Verdict) -> None:
+def _compared(suite: Element, verdict: Verdict, *, fails: bool) -> None:
     case = SubElement(suite, "testcase", classname=_clean(verdict.new), name=verdict.measure.name, time="0")
-    if verdict.word == "worse":
+    if verdict.word == "worse" and fails:
         SubElement(case, "failure", message=_clean(str(verdict)), type="worse")
     elif verdict.word == "not decided":
         SubElement(case, "skipped", message=_clean(str(verdict)))

@@ -26,10 +26,9 @@ def _lines(figures: Figures, *, redact: bool) -> Iterator[str]:
     said = [sentences.missing(figures), sentences.SIMULATED if p.simulated else "", *p.notes]
     yield from ("", _shown(" ".join(text for text in said if text))) if any(said) else ()
     yield ""
-    yield from _table(
-        ("arm", *(_heading(measure, p.currency) for measure in figures.measures), "verdict"),
-        ([_shown(line.name), *(_value(line, m) for m in figures.measures), _word(line)] for line in figures.lines),
-    )
+    measured = ([_heading(m, p.currency), *(_value(line, m) for line in figures.lines)] for m in figures.measures)
+    verdicts = ["**Verdict**", *(_word(line) for line in figures.lines)]
+    yield from _table(("", *(_shown(line.name) for line in figures.lines)), [*measured, verdicts])
     yield from ("", f"Means with 95 % intervals, {figures.customers:,} customers, the same in each arm.")
     if figures.compared:
         yield f"Verdicts are on satisfaction against “{_shown(figures.first.name)}”, paired; p adjusted by Holm."

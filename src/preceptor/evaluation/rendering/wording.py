@@ -22,7 +22,7 @@ def number(measure: Measure, value: float) -> str:
         case "money":
             text = money(1000 * value)
         case "tokens" | "turns":
-            text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+            text = f"{value:,.0f}" if abs(value) >= 100 or value == 0 else f"{value:,.1f}"
         case "1 to 5" | "-1 to 1" | "s":
             text = f"{value:,.2f}"
         case _:
@@ -33,7 +33,7 @@ def number(measure: Measure, value: float) -> str:
 def signed(measure: Measure, value: float) -> str:
     """A difference: with its sign; shares in points."""
     text = number(measure, abs(value)).replace(PERCENT, POINTS)
-    return f"{MINUS if value < 0 else '+'}{text}"
+    return f"{MINUS if value < 0 else '+' if value > 0 else ''}{text}"
 
 
 def money(value: float) -> str:
