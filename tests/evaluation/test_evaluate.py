@@ -12,7 +12,8 @@ from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context
 from preceptor.errors import Conflict, UserError
 from preceptor.evaluation import keeping
-from preceptor.evaluation.evaluate import evaluate
+from preceptor.evaluation.evaluate import LOOK, evaluate
+from preceptor.evaluation.events import Event, Progress
 from preceptor.evaluation.keeping import Keeper
 from preceptor.evaluation.results import Cost, Served
 from preceptor.judging.verdicts import Comparison, Unscored
@@ -132,3 +133,19 @@ async def test_what_was_measured_is_read_back_exactly(scene: Scene, tmp_path_fac
         records.written()
         with pytest.raises(Conflict, match="another version"):
             keeping.report(records, "r")
+
+
+async def test_it_stops_early_when_the_second_arm_is_decided_and_only_then(scene: Scene) -> None:
+    heard: list[Event] = []
+    arms = [scene.student, replace(scene.student, model=scene.models["teacher"], name="better")]
+    report = await evaluate(arms, scene.customers(300), scene.judge, stop_early=True, tell=heard.append)
+    assert report.customers < 300
+    assert report.customers % LOOK == 0
+    verdict = report.verdict("better")
+    assert (verdict.word, verdict.p) == ("better", None)
+    assert verdict.difference.low < report.difference("better", "student").low
+    assert heard[0] == Progress("conversations", 0, 600)
+    assert [type(event).__name__ for event in heard[-2:]] == ["Decided", "Finished"]
+    same = [scene.student, replace(scene.student, name="same")]
+    report = await evaluate(same, scene.customers(2 * LOOK), scene.judge, stop_early=True)
+    assert (report.customers, report.verdict("same").word) == (2 * LOOK, "not decided")

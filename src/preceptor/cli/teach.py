@@ -15,13 +15,13 @@ from preceptor.cli.options import ProjectOption, SetOption
 
 if TYPE_CHECKING:
     from preceptor.cli.display import View
+    from preceptor.dialogue.outlay import Share
     from preceptor.llm.stopping import Stop
     from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
     from preceptor.settings.schema import Role
     from preceptor.settings.teaching import TeachingRun
     from preceptor.settings.team import Team
-    from preceptor.teaching.estimate import Share
     from preceptor.teaching.teach import Taught
 
 SECONDS_A_CALL = 3.0

@@ -1,6 +1,6 @@
 """Several arms, the same customers, one judge.
 
-Customers are taken one after the other, each with all arms at once, so that whatever was done when a run stops is whole
+Customers are begun in their order, each with all arms at once, so that whatever was done when a run stops is whole
 customers: pairs, which count, and not one arm far ahead of the others. What bounds how many calls are in flight are the
 models' limiters.
 """
@@ -17,9 +17,11 @@ from preceptor.dialogue.crowd import Customers
 from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.domain import Escalation, Rule
 from preceptor.errors import BadReply, Rejected, UserError
-from preceptor.evaluation.report import Report
+from preceptor.evaluation.events import Decided, Event, Finished, Measured, Progress
+from preceptor.evaluation.report import WIDEST, Report
 from preceptor.evaluation.results import Cost, Duel, Guided, Served
 from preceptor.evaluation.rules import check, escalated
+from preceptor.evaluation.sequential import Watch
 from preceptor.judging.judge import Judge, shown
 from preceptor.judging.verdicts import Unscored
 from preceptor.llm.parallel import gather
@@ -28,6 +30,8 @@ from preceptor.storage.canonical import content_hash
 from preceptor.student.student import Finder
 
 Keep = Callable[[Served], None]
+LOOK = 16
+"""Customers after which one looks whether to stop early: enough to keep many calls in flight."""
 
 
 async def evaluate(
@@ -39,6 +43,8 @@ async def evaluate(
     duels: int = 0,
     rules: Sequence[Rule] = (),
     escalation: Escalation | None = None,
+    stop_early: bool = False,
+    tell: Callable[[Event], None] | None = None,
     keep: Keep | None = None,
 ) -> Report:
     """Let every arm serve the same customers and rate each conversation.
@@ -49,23 +55,71 @@ async def evaluate(
         duels: contexts of each of the first arm's conversations, at most, that every other arm answers anew.
         rules: what each conversation is checked for, such as `domain.rules`.
         escalation: how one sees that a person was called in, such as `domain.escalation`.
+        stop_early: stop once the second arm is decided to be better or worse than the first in satisfaction, by a
+            confidence sequence, which may be looked at whenever one likes (`sequential`).
+        tell: hears what happens.
         keep: is given each result as soon as it is complete.
 
     Raises:
-        UserError: no arm, or two with the same name.
+        UserError: no arm, no customer, or two arms with the same name.
         ProviderError, Stopped: from the models.
     """
     names = [arm.name for arm in arms]
-    if not names:
-        raise UserError("An evaluation needs at least one arm.")
+    if not names or not customers.who:
+        raise UserError("An evaluation needs at least one arm and one customer.")
     if len(set(names)) < len(names):
         raise UserError(f"Arms need names of their own, got {names!r}. Pass name=… to one of them.")
-    serving = _Serving(tuple(arms), customers, judge, repeats, duels, tuple(rules), escalation, keep or _forget)
-    served = await gather([partial(serving.all_arms, customer) for customer in customers.who])
-    return Report.of(one for customer in served for one in customer)
+    if stop_early and len(names) < 2:
+        raise UserError("To stop early, an evaluation needs a second arm to decide about.")
+    told = _Told(len(names) * len(customers.who), tell or _ignore, keep or _ignore)
+    serving = _Serving(tuple(arms), customers, judge, repeats, duels, tuple(rules), escalation, told.keep)
+    return _ended(await _served(serving, stop_early), told)
 
 
-def _forget(served: Served) -> None:
+async def _served(serving: "_Serving", stop_early: bool) -> Report:
+    who, seen = serving.customers.who, Watch(-WIDEST, WIDEST)
+    served: list[Served] = []
+    size = LOOK if stop_early else len(who)
+    for start in range(0, len(who), size):
+        for customer in await gather([partial(serving.all_arms, one) for one in who[start : start + size]]):
+            served += customer
+            old, new = (one.satisfaction for one in customer[:2]) if stop_early else (None, None)
+            if old is not None and new is not None:
+                seen.add(new - old)
+        if seen.interval.low > 0 or seen.interval.high < 0:
+            break
+    return Report.of(served, watched=stop_early)
+
+
+def _ended(report: Report, told: "_Told") -> Report:
+    for verdict in report.verdicts():
+        told.tell(Decided(str(verdict)))
+    stopped = report.customers * len(report.arms) < told.total
+    reason = "the second arm was decided early" if stopped else "every customer was served"
+    told.tell(Finished(reason, report.customers, sum(arm.unscored for arm in report.arms)))
+    return report
+
+
+@dataclass
+class _Told:
+    """Passes results on, and says how far it is."""
+
+    total: int
+    tell: Callable[[Event], None]
+    pass_on: Keep
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.tell(Progress("conversations", 0, self.total))
+
+    def keep(self, served: Served) -> None:
+        self.pass_on(served)
+        self.done += 1
+        self.tell(Measured(served.arm, served.customer.key, served.satisfaction))
+        self.tell(Progress("conversations", self.done, self.total))
+
+
+def _ignore(_: object) -> None:
     """For those who only want the report."""
 
 

@@ -48,11 +48,11 @@ def read(records: Records, run: str) -> Iterator[Served]:
             raise Conflict(f"What run {run!r} measured was recorded by another version of preceptor.") from None
 
 
-def report(records: Records, run: str) -> Report:
-    """The report of a run: of the customers whom every arm has served.
+def report(records: Records, run: str, *, watched: bool = False) -> Report:
+    """The report of a run: of the customers whom every arm has served. `watched`: it was to stop early.
 
     Raises:
         UserError: there is none yet.
         Conflict: another version of preceptor wrote it.
     """
-    return Report.of(read(records, run))
+    return Report.of(read(records, run), watched=watched)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.errors import NotFound, UserError
-from preceptor.evaluation import significance, statistics
+from preceptor.evaluation import sequential, significance, statistics
 from preceptor.evaluation.comparison import Verdict
 from preceptor.evaluation.measures import MEASURES, SATISFACTION, Measure, Value
 from preceptor.evaluation.results import Served
@@ -21,6 +21,8 @@ from preceptor.judging.verdicts import Rating, Unscored
 if TYPE_CHECKING:
     import pandas as pd
 
+WIDEST = 4.0
+"""Between two ratings from 1 to 5."""
 Trait = Literal["topic", "persona", "scenario"]
 
 
@@ -81,9 +83,12 @@ class Report:
     """Several arms on the same customers. The first arm is what the others are held against."""
 
     arms: tuple[ArmResult, ...]
+    watched: bool = False
+    """It was looked at while it went, to stop early: the verdict on the second arm's satisfaction is by one that
+    holds however often one looks. All other figures are as if so many customers had been planned."""
 
     @classmethod
-    def of(cls, served: Iterable[Served]) -> "Report":
+    def of(cls, served: Iterable[Served], *, watched: bool = False) -> "Report":
         """From what was kept. Arms and customers stand in the order in which they first come; customers that not every
         arm has served, because the run was stopped, are left out.
 
@@ -97,7 +102,8 @@ class Report:
         whole = [key for key in first if all(key in arm for arm in by_arm.values())]
         if not whole:
             raise UserError("No customer was served by all arms yet, so there is nothing to report.")
-        return cls(tuple(ArmResult(name, tuple(arm[key] for key in whole)) for name, arm in by_arm.items()))
+        arms = tuple(ArmResult(name, tuple(arm[key] for key in whole)) for name, arm in by_arm.items())
+        return cls(arms, watched)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,10 +161,21 @@ class Report:
         """Every other arm against the first, with p-values adjusted for being several (Holm)."""
         first, *others = self.names
         chances = [self._chance(new, first, measure) for new in others]
-        return tuple(
+        found = [
             Verdict(new, first, measure, self.difference(new, first, measure), p, adjusted, len(others))
             for new, p, adjusted in zip(others, chances, significance.holm(chances), strict=True)
-        )
+        ]
+        if self.watched and measure is SATISFACTION and found:
+            found[0] = Verdict(others[0], first, measure, self.watch(), None, None, 1)
+        return tuple(found)
+
+    def watch(self) -> Interval:
+        """The second arm's satisfaction minus the first's, by a confidence sequence over customers as they were drawn:
+        valid however often one looked (`sequential.Watch`)."""
+        seen = sequential.Watch(-WIDEST, WIDEST)
+        for difference in self._differences(self.names[1], self.names[0], SATISFACTION):
+            seen.add(difference)
+        return seen.interval
 
     def gap_closed(self, taught: str, alone: str, teacher: str) -> Interval:
         """Share of the distance between student and teacher that the library closes."""

@@ -12,11 +12,21 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pydantic
 from pydantic.fields import FieldInfo
 
-from preceptor.settings.schema import AnyModel, Endpoint, ModelsSection, Settings, Simulated
+from preceptor.settings.schema import (
+    AnyArm,
+    AnyModel,
+    ArmSection,
+    Endpoint,
+    EvaluationSection,
+    ModelsSection,
+    Settings,
+    Simulated,
+)
 
 WIDTH = 100
 
 MODELS = "models.ROLE"
+ARMS = "evaluation.arms"
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,13 @@ class _Table:
 
 
 def undocumented() -> list[str]:
-    """Keys without a line that says what they mean."""
-    return [f"{table.name}.{key}" for table in _tables() for key, field in table.keys.items() if not field.description]
+    """Keys, and kinds of arms, without a line that says what they mean."""
+    tables = [(table.name, table.about, table.keys) for table in _tables()]
+    arms = [(f"{ARMS}.{arm.kind}", arm.about, arm.keys) for arm in _arms()]
+    bare = [name for name, about, _ in arms if not about]
+    return bare + [
+        f"{name}.{key}" for name, _, keys in tables + arms for key, field in keys.items() if not field.description
+    ]
 
 
 def reference() -> str:
@@ -41,6 +56,8 @@ def reference() -> str:
     parts = [_HEAD]
     for table in _tables():
         parts += [f"## `[{table.name}]`{table.when}", table.about, _markdown(table.keys)]
+        if table.name == "evaluation":
+            parts += [f"## `[{ARMS}]`", *_arms_page()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -55,6 +72,8 @@ def commented(values: Mapping[str, Mapping[str, Any]]) -> str:
         if table.name != MODELS:
             parts.append("\n".join([_comment(table.about), f"[{table.name}]"]))
             parts += _lines(table.keys, values.get(table.name, {}))
+            if table.name == "evaluation":
+                parts.append(_arms_commented(values.get(ARMS, {})))
             continue
         parts.append(_comment(f"Keys of [{table.name}]{table.when}: {table.about}") + "\n" + _listed(table.keys))
         if table.last:
@@ -133,12 +152,63 @@ def _tables() -> Iterator[_Table]:
     for name, field in Settings.model_fields.items():
         section = _section(field)
         if section is not ModelsSection:
-            yield _Table(name, "", _text(section.__doc__), section.model_fields)
+            keys = {key: field for key, field in section.model_fields.items() if f"{name}.{key}" != ARMS}
+            yield _Table(name, "", _text(section.__doc__), keys)
             continue
         yield _Table(MODELS, "", _text(AnyModel.__doc__), AnyModel.model_fields)
         for kind in (Simulated, Endpoint):
             own = {key: field for key, field in kind.model_fields.items() if key not in AnyModel.model_fields}
             yield _Table(MODELS, f" with kind = {kind_of(own['kind'])}", _text(kind.__doc__), own, kind is Endpoint)
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """A kind of arm."""
+
+    kind: str
+    about: str
+    keys: Mapping[str, FieldInfo]
+    """Its own, without `kind`."""
+
+
+def _arms() -> Iterator[_Arm]:
+    for section in get_args(get_args(ArmSection)[0]):
+        (kind,) = get_args(section.model_fields["kind"].annotation)
+        own = {k: field for k, field in section.model_fields.items() if k != "kind" and k not in AnyArm.model_fields}
+        yield _Arm(kind, _text(section.__doc__), own)
+
+
+def _arms_page() -> Iterator[str]:
+    field = EvaluationSection.model_fields["arms"]
+    yield f"{_text(field.description)} {_text(AnyArm.__doc__)}"
+    yield "\n".join(["```toml", f"[{ARMS}]", *_arm_lines(field.default), "```"])
+    yield _markdown(AnyArm.model_fields)
+    rows = ["| kind | what it is | keys of its own |", "|---|---|---|"]
+    for arm in _arms():
+        keys = " ".join(f"`{key}` ({kind_of(field)}): {_text(field.description)}" for key, field in arm.keys.items())
+        rows.append(f"| `{arm.kind}` | {arm.about} | {keys} |")
+    yield "\n".join(rows)
+
+
+def _arms_commented(values: Mapping[str, Any]) -> str:
+    """The kinds explained; then the arms set, or the defaults commented out as one: a table replaces them all."""
+    field = EvaluationSection.model_fields["arms"]
+    lines = [_comment(f"{_text(field.description)} NAME = {{ kind = … }}, where kind is one of:")]
+    for arm in _arms():
+        own = " ".join(f"{key} ({kind_of(field)}): {_text(field.description)}" for key, field in arm.keys.items())
+        lines.append(_comment(f"- {arm.kind}: {arm.about} {own}", indent="  "))
+    lines += [_comment("Keys of every kind:"), _listed(AnyArm.model_fields)]
+    if values:
+        return "\n".join([*lines, f"[{ARMS}]", *(f"{json.dumps(k)} = {_inline(arm)}" for k, arm in values.items())])
+    return "\n".join([*lines, *(f"# {line}" for line in (f"[{ARMS}]", *_arm_lines(field.default)))])
+
+
+def _arm_lines(arms: Mapping[str, Any]) -> Iterator[str]:
+    return (f'{name} = {{ kind = "{arm.kind}" }}' for name, arm in arms.items())
+
+
+def _inline(values: Mapping[str, Any]) -> str:
+    return f"{{ {', '.join(f'{key} = {toml(value)}' for key, value in values.items())} }}"
 
 
 def _section(field: FieldInfo) -> type[pydantic.BaseModel]:

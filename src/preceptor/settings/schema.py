@@ -168,12 +168,161 @@ class LibrarySection(Section):
     person approved can be released."""
 
 
+class AnyArm(Section):
+    """NAME is what tables call the arm; these keys every arm has."""
+
+    tokens: Count | None = None
+    """Tokens it may add to the prompt, about; evaluation.slot_tokens when not given."""
+
+
+class StudentArm(AnyArm):
+    """The student alone."""
+
+    kind: Literal["student"]
+
+
+class TeacherArm(AnyArm):
+    """The teacher, answering customers itself."""
+
+    kind: Literal["teacher"]
+
+
+class LibraryArm(AnyArm):
+    """The student with strategies chosen for each context, as it is deployed."""
+
+    kind: Literal["library"]
+    release: Text = "newest"
+    """Which: "live" (the release in force), "candidate" (what the gate accepted, approved or not), the beginning of a
+    release's hash, or "newest": live, and the candidate while nothing was released."""
+
+
+class WholeLibraryArm(AnyArm):
+    """The student with the whole library in every prompt, as much as fits."""
+
+    kind: Literal["whole-library"]
+    release: Text = "newest"
+    """Which, as for `library`."""
+
+
+class GeneralArm(AnyArm):
+    """The student with the library's general strategies in every prompt, and no other."""
+
+    kind: Literal["general"]
+    release: Text = "newest"
+    """Which, as for `library`."""
+
+
+class InstructionArm(AnyArm):
+    """The student with one fixed generic instruction."""
+
+    kind: Literal["instruction"]
+    text: Text | None = None
+    """The instruction; one that comes with the package when not given."""
+
+
+class ExamplesArm(AnyArm):
+    """Few-shot: the student shown the teacher's replies in the nearest contexts of the library's evidence."""
+
+    kind: Literal["examples"]
+
+
+class ThinkingArm(AnyArm):
+    """The student told to think before it answers; customers see the answer only."""
+
+    kind: Literal["chain-of-thought"]
+
+
+class PassagesArm(AnyArm):
+    """Plain retrieval: the student with the nearest passages of the domain's policy, and of `files`."""
+
+    kind: Literal["passages"]
+    files: tuple[Path, ...] = ()
+    """Texts to find passages in beside the policy."""
+
+
+class CorrectionArm(AnyArm):
+    """The student drafts, criticises its draft, and revises it once."""
+
+    kind: Literal["self-correct"]
+
+
+class PromptArm(AnyArm):
+    """The student with another system message."""
+
+    kind: Literal["prompt"]
+    file: Path
+    """The message's text; {role}, {goal} and {policy} in it are filled in from the domain."""
+
+
+class FixedArm(AnyArm):
+    """The null arm: the same polite sentence to everybody. What a measure gives for nothing."""
+
+    kind: Literal["fixed"]
+    text: Text | None = None
+    """The sentence; one that comes with the package when not given."""
+
+
+ArmSection = Annotated[
+    StudentArm
+    | TeacherArm
+    | LibraryArm
+    | WholeLibraryArm
+    | GeneralArm
+    | InstructionArm
+    | ExamplesArm
+    | ThinkingArm
+    | PassagesArm
+    | CorrectionArm
+    | PromptArm
+    | FixedArm,
+    pydantic.Field(discriminator="kind"),
+]
+ArmName = Annotated[str, pydantic.Field(pattern=r"^[^\s,][^,]*$")]
+
+
+class EvaluationSection(Section):
+    """Several arms on the same customers: how many, and how closely they are looked at."""
+
+    seed: int = 0
+    """The same seed draws the same customers; none that were met while teaching."""
+    customers: Count = 60
+    """Customers, each served by every arm."""
+    max_turns: Count = 8
+    """Agent turns after which a conversation is cut."""
+    repeats: Count = 1
+    """Verdicts of the judge on each conversation; from 2 on, its noise can be told from the rest."""
+    duels: Annotated[int, pydantic.Field(ge=0)] = 1
+    """Contexts of each of the first arm's conversations, at most, that every other arm answers anew, to be held against
+    the first arm's reply."""
+    slot_tokens: Count = 250
+    """Tokens an arm may add to the prompt, about, so that none wins by talking more."""
+    unseen: bool = True
+    """For simulated customers: wordings that nobody was taught from, where the world has them."""
+    stop_early: bool = False
+    """Stop when the second arm is decided to be better or worse than the first, by a test that may be looked at after
+    every customer. Its interval is wider than one looked at once."""
+    arms: dict[ArmName, ArmSection] = {
+        "student": StudentArm(kind="student"),
+        "library": LibraryArm(kind="library"),
+        "teacher": TeacherArm(kind="teacher"),
+    }
+    """The arms by name, a line each, in the order of the report; the first is what the others are held against."""
+
+    @pydantic.field_validator("arms")
+    @classmethod
+    def _some(cls, arms: dict[str, AnyArm]) -> dict[str, AnyArm]:
+        if not arms:
+            raise ValueError("an evaluation needs at least one arm")
+        return arms
+
+
 class Settings(Section):
     """A whole settings file, resolved: defaults filled in."""
 
     project: ProjectSection = ProjectSection()
     models: ModelsSection
     teaching: Teaching = Teaching()
+    evaluation: EvaluationSection = EvaluationSection()
     retrieval: RetrievalSection = RetrievalSection()
     budget: BudgetSection = BudgetSection()
     library: LibrarySection = LibrarySection()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from preceptor.library.model import Effect, Scenario, Strategy
+from preceptor.llm.progress import Progress as Progress
 
 PhaseName = Literal[
     "conversations",
@@ -23,15 +24,6 @@ class IterationBegan:
     """From 1."""
     of: int
     teacher_share: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """`done` of `total` pieces of a phase; a phase begins with 0 done."""
-
-    phase: PhaseName
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
