@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from rich.console import Console
 
-from preceptor.cli.display import Board, LineView, Meter, draw, view
+from preceptor.cli.display import Arms, Board, Lessons, LineView, Meter, draw, view
+from preceptor.evaluation.events import Measured
 from preceptor.library.model import Effect, Scenario, Strategy
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Total
@@ -51,7 +52,7 @@ def drawn(board: Board) -> str:
 
 def test_the_board_shows_everything_at_once() -> None:
     clock = [0.0]
-    board = Board(now=lambda: clock[0])
+    board = Lessons(now=lambda: clock[0])
     for event in EVENTS:
         board.hear(event)
     clock[0] = 40.0
@@ -71,7 +72,7 @@ def test_a_board_without_news_can_be_drawn() -> None:
 
 def test_lines_in_a_pipe() -> None:
     out = io.StringIO()
-    with view("Teaching", METER, out=out) as show:
+    with view("Teaching", METER, Lessons(), out=out) as show:
         assert isinstance(show, LineView)
         for event in (*EVENTS, Progress("conversations", 4, 4)):
             show(event)
@@ -84,9 +85,20 @@ def test_lines_in_a_pipe() -> None:
 
 def test_json_has_every_event() -> None:
     out = io.StringIO()
-    with view("Teaching", METER, json=True, out=out) as show:
+    with view("Teaching", METER, Lessons(), json=True, out=out) as show:
         for event in EVENTS:
             show(event)
     events = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [event["event"] for event in events] == [type(event).__name__ for event in EVENTS]
     assert events[2] == {"event": "Progress", "phase": "conversations", "done": 0, "total": 4}
+
+
+def test_an_evaluation_shows_each_arm_so_far() -> None:
+    board = Arms()
+    board.hear(Progress("conversations", 0, 8))
+    for score in (2.0, 4.0, None):
+        board.hear(Measured("taught", "cu", score))
+    shown = drawn(board)
+    assert "conversations 0 of 8" in shown
+    assert shown.count("taught") == 1
+    assert "3.00" in shown

@@ -1,4 +1,4 @@
-"""How a teaching run is shown while it goes: a live board on a terminal, plain lines elsewhere, JSON on request.
+"""How a run is shown while it goes: a live board on a terminal, plain lines elsewhere, JSON on request.
 
 All three only listen: they are called with each event, in order, and read usage from a meter. Nothing here decides
 anything, and no run depends on being shown.
@@ -18,13 +18,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from preceptor.cli.tables import duration
+from preceptor.cli.tables import duration, table
+from preceptor.evaluation import events as evaluation
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Total
 from preceptor.llm.prices import from_nano
 from preceptor.storage.canonical import canonical
+from preceptor.teaching import events as teaching
 from preceptor.teaching.events import (
-    Event,
     Finished,
     HeldOutScore,
     IterationBegan,
@@ -36,6 +37,7 @@ from preceptor.teaching.events import (
     StrategyRefused,
 )
 
+Event = teaching.Event | evaluation.Event
 LATEST = 4
 """Happenings kept in sight below the figures."""
 
@@ -60,27 +62,58 @@ class View(AbstractContextManager["View"], Protocol):
 
 @dataclass
 class Board:
-    """What is known of a run, for showing."""
+    """What is known of a run, for showing. Those of each kind of run add their figures."""
 
     now: Callable[[], float] = time.monotonic
-    iteration: IterationBegan | None = None
     progress: Progress | None = None
     began: float = 0.0
     """When the phase began, by `now`."""
+    latest: list[str] = field(default_factory=list)
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            if event.done == 0 or self.progress is None or self.progress.phase != event.phase:
+                self.began = self.now()
+            self.progress = event
+        self.learn(event)
+        if line := sentence(event):
+            self.latest = [*self.latest, line][-LATEST:]
+
+    def learn(self, event: Event) -> None:
+        """Take in what is particular to the kind of run."""
+
+    @property
+    def phase(self) -> str:
+        """What is being done, such as ``conversations``."""
+        return self.progress.phase if self.progress else ""
+
+    @property
+    def figures(self) -> list[RenderableType]:
+        """What stands below what was used."""
+        return []
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds the phase will still take at its pace so far; None while nothing is done."""
+        if self.progress is None or not self.progress.done:
+            return None
+        return (self.now() - self.began) / self.progress.done * (self.progress.total - self.progress.done)
+
+
+@dataclass
+class Lessons(Board):
+    """A teaching run."""
+
+    iteration: IterationBegan | None = None
     scenarios: int = 0
     accepted: int = 0
     refused: int = 0
     scores: list[HeldOutScore] = field(default_factory=list)
-    latest: list[str] = field(default_factory=list)
 
-    def hear(self, event: Event) -> None:
+    def learn(self, event: Event) -> None:
         match event:
             case IterationBegan():
                 self.iteration = event
-            case Progress():
-                if event.done == 0 or self.progress is None or self.progress.phase != event.phase:
-                    self.began = self.now()
-                self.progress = event
             case ScenarioFound():
                 self.scenarios += 1
             case StrategyAccepted():
@@ -89,17 +122,41 @@ class Board:
                 self.refused += 1
             case HeldOutScore():
                 self.scores.append(event)
-            case PlacementChosen() | Note() | Finished():
+            case _:
                 pass
-        if line := sentence(event):
-            self.latest = [*self.latest, line][-LATEST:]
 
     @property
-    def remaining(self) -> float | None:
-        """Seconds the phase will still take at its pace so far; None while nothing is done."""
-        if self.progress is None or not self.progress.done:
-            return None
-        return (self.now() - self.began) / self.progress.done * (self.progress.total - self.progress.done)
+    def phase(self) -> str:
+        at = f"iteration {self.iteration.iteration} of {self.iteration.of}: " if self.iteration else ""
+        return f"{at}{super().phase}"
+
+    @property
+    def figures(self) -> list[RenderableType]:
+        found = f"{self.scenarios} scenarios, {self.accepted} strategies accepted, {self.refused} refused"
+        held_out = f"Held-out score (1 to 5): {scores(self.scores)}"
+        return [Text(found), *([Text(held_out)] if self.scores else [])]
+
+
+@dataclass
+class Arms(Board):
+    """An evaluation: what each arm has come to so far. Means without intervals, which say nothing before the end."""
+
+    served: dict[str, list[float | None]] = field(default_factory=dict)
+    """Satisfaction by arm; None: unscored."""
+
+    def learn(self, event: Event) -> None:
+        if isinstance(event, evaluation.Measured):
+            self.served.setdefault(event.arm, []).append(event.satisfaction)
+
+    @property
+    def figures(self) -> list[RenderableType]:
+        rows = [(arm, len(found), _mean(found), found.count(None) or "") for arm, found in self.served.items()]
+        return [table(("arm", "served", "satisfaction so far", "unscored"), rows)] if rows else []
+
+
+def _mean(found: Sequence[float | None]) -> str:
+    known = [one for one in found if one is not None]
+    return f"{sum(known) / len(known):.2f}" if known else ""
 
 
 def sentence(event: Event) -> str:
@@ -122,19 +179,19 @@ def sentence(event: Event) -> str:
             return f"Held-out score {name}: {event.mean:.2f} of 5 ({event.low:.2f} to {event.high:.2f}, n = {event.n})."
         case Note(text):
             return text
-        case Finished(reason):
+        case Finished(reason) | evaluation.Finished(reason):
             return f"Finished: {reason}."
-        case Progress():
-            return ""
+        case Progress() | evaluation.Measured() | evaluation.Decided():
+            return ""  # verdicts stand below the table
 
 
 class LiveView(View):
     """The board, redrawn in place."""
 
-    def __init__(self, console: Console, title: str, meter: Meter) -> None:
+    def __init__(self, console: Console, title: str, meter: Meter, board: Board) -> None:
         self._title = title
         self._meter = meter
-        self._board = Board()
+        self._board = board
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
 
     def __call__(self, event: Event) -> None:
@@ -183,13 +240,13 @@ class JsonView(View):
         return None
 
 
-def view(title: str, meter: Meter, *, json: bool = False, out: TextIO | None = None) -> View:
+def view(title: str, meter: Meter, board: Board, *, json: bool = False, out: TextIO | None = None) -> View:
     """The view that suits where the output goes."""
     out = out or sys.stdout
     if json:
         return JsonView(out)
     console = Console(file=out, highlight=False)
-    return LiveView(console, title, meter) if console.is_terminal else LineView(out, meter)
+    return LiveView(console, title, meter, board) if console.is_terminal else LineView(out, meter)
 
 
 def draw(board: Board, title: str, meter: Meter) -> RenderableType:
@@ -202,9 +259,7 @@ def draw(board: Board, title: str, meter: Meter) -> RenderableType:
     ]
     if state := meter.state():
         parts.append(Text(state, style="yellow"))
-    parts.append(Text(f"{board.scenarios} scenarios, {board.accepted} strategies accepted, {board.refused} refused"))
-    if board.scores:
-        parts.append(Text(f"Held-out score (1 to 5): {scores(board.scores)}"))
+    parts += board.figures
     parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in board.latest]
     return Group(*parts)
 
@@ -234,11 +289,10 @@ def _against(amount: str, limit: object, unit: str) -> str:
 def _phase(board: Board) -> list[RenderableType]:
     if board.progress is None:
         return [Text("Starting…")]
-    iteration = f"iteration {board.iteration.iteration} of {board.iteration.of}: " if board.iteration else ""
     left = f", about {duration(board.remaining)} left in this phase" if board.remaining is not None else ""
     progress = board.progress
     return [
-        Text(f"{iteration}{progress.phase} {progress.done} of {progress.total}{left}"),
+        Text(f"{board.phase} {progress.done} of {progress.total}{left}"),
         _bar(progress),
     ]
 

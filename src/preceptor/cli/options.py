@@ -13,6 +13,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Overrule a setting for this command; may be given several times."),
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=0, metavar="CALLS", help="At most so many calls, as budget.calls.")
+]
 AuthorOption = Annotated[
     str, typer.Option(default_factory=getuser, show_default="your user name", help="Who decides; kept in the trail.")
 ]

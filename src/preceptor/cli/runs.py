@@ -9,6 +9,7 @@ import typer
 from preceptor.cli.options import ProjectOption, SetOption
 
 if TYPE_CHECKING:
+    from preceptor.settings.project import Project
     from preceptor.storage.runs import Event, Run, Runs
 
 app = typer.Typer(help="Teaching and evaluation runs: a list of them, or one in full.", invoke_without_command=True)
@@ -62,9 +63,25 @@ def show(
         for role, total in totals.items()
     ]
     tables.show(("role", "answers", "calls", "tokens", loaded.settings.project.currency), used)
-    tables.show(("at", "what happened"), [(event.at[:19], _words(event)) for event in events])
-    if found.status in ("stopped", "failed", "running") and found.kind == "teach":
-        typer.echo(f"To go on with it: preceptor teach --resume {found.id}")
+    if found.kind == "evaluate":
+        _show_arms(loaded, found)
+    tables.show(("at", "what happened"), [(event.at[:19], _words(found.kind, event)) for event in events])
+    if found.status in ("stopped", "failed", "running") and found.kind in ("teach", "evaluate"):
+        typer.echo(f"To go on with it: preceptor {found.kind} --resume {found.id}")
+
+
+def _show_arms(project: "Project", run: "Run") -> None:
+    from preceptor.cli.results import show_report
+    from preceptor.errors import UserError
+    from preceptor.settings.evaluation import reported
+
+    with project.database() as db:
+        try:
+            report = reported(db, run)
+        except UserError as none_yet:
+            typer.echo(str(none_yet))
+        else:
+            show_report(report, project.settings.project.currency, simulated=project.simulated)
 
 
 def _status(runs: "Runs", run: "Run") -> str:
@@ -88,12 +105,14 @@ def _took(created: str, finished: str | None) -> str:
     return duration((datetime.fromisoformat(finished) - datetime.fromisoformat(created)).total_seconds())
 
 
-def _words(event: "Event") -> str:
+def _words(kind: str, event: "Event") -> str:
     from preceptor.cli.display import sentence
     from preceptor.errors import Conflict
-    from preceptor.settings.teaching import recorded
+    from preceptor.settings import evaluation, teaching
 
     try:
-        return sentence(recorded(event.kind, event.body))
+        if kind == evaluation.KIND:
+            return sentence(evaluation.RECORDED.read(event.kind, event.body))
+        return sentence(teaching.RECORDED.read(event.kind, event.body))
     except Conflict:
         return event.kind

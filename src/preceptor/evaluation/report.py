@@ -7,6 +7,7 @@ customers of an arm for whom the measure is known, so two of them need not diffe
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import TYPE_CHECKING, Literal
 
 from preceptor.dialogue.conversation import Conversation
@@ -143,6 +144,12 @@ class Report:
         For a measure that is a comparison with the first arm already (`against_first`), that is its mean.
         """
         return statistics.mean(self._differences(new, old, measure))
+
+    def spread(self, new: str, measure: Value = SATISFACTION, least: int = 20) -> float | None:
+        """Standard deviation of an arm's paired differences from the first, as `power` wants it; None for fewer than
+        `least` customers, of whom it cannot be told well."""
+        found = self._differences(new, self.names[0], measure)
+        return stdev(found) if len(found) >= least else None
 
     def verdict(self, new: str, old: str | None = None, measure: Measure = SATISFACTION) -> Verdict:
         """Is an arm better than another (the first, when not given)? Against the first, among as many as there are.

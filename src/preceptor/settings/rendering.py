@@ -191,16 +191,15 @@ def _arms_page() -> Iterator[str]:
 
 
 def _arms_commented(values: Mapping[str, Any]) -> str:
-    """The kinds explained; then the arms set, or the defaults commented out as one: a table replaces them all."""
+    """The kinds explained; then the arms set, or the defaults commented out."""
     field = EvaluationSection.model_fields["arms"]
     lines = [_comment(f"{_text(field.description)} NAME = {{ kind = … }}, where kind is one of:")]
     for arm in _arms():
         own = " ".join(f"{key} ({kind_of(field)}): {_text(field.description)}" for key, field in arm.keys.items())
         lines.append(_comment(f"- {arm.kind}: {arm.about} {own}", indent="  "))
     lines += [_comment("Keys of every kind:"), _listed(AnyArm.model_fields)]
-    if values:
-        return "\n".join([*lines, f"[{ARMS}]", *(f"{json.dumps(k)} = {_inline(arm)}" for k, arm in values.items())])
-    return "\n".join([*lines, *(f"# {line}" for line in (f"[{ARMS}]", *_arm_lines(field.default)))])
+    chosen = [f"{json.dumps(name)} = {_inline(arm)}" for name, arm in values.items()]
+    return "\n".join([*lines, f"[{ARMS}]", *(chosen or (f"# {line}" for line in _arm_lines(field.default)))])
 
 
 def _arm_lines(arms: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ writes. A key without one fails a test.
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import pydantic
@@ -277,7 +277,17 @@ ArmSection = Annotated[
     | FixedArm,
     pydantic.Field(discriminator="kind"),
 ]
+KINDS_OF_ARMS: tuple[str, ...] = tuple(
+    get_args(section.model_fields["kind"].annotation)[0] for section in get_args(get_args(ArmSection)[0])
+)
 ArmName = Annotated[str, pydantic.Field(pattern=r"^[^\s,][^,]*$")]
+
+
+ARMS: dict[str, ArmSection] = {
+    "student": StudentArm(kind="student"),
+    "library": LibraryArm(kind="library"),
+    "teacher": TeacherArm(kind="teacher"),
+}
 
 
 class EvaluationSection(Section):
@@ -301,19 +311,14 @@ class EvaluationSection(Section):
     stop_early: bool = False
     """Stop when the second arm is decided to be better or worse than the first, by a test that may be looked at after
     every customer. Its interval is wider than one looked at once."""
-    arms: dict[ArmName, ArmSection] = {
-        "student": StudentArm(kind="student"),
-        "library": LibraryArm(kind="library"),
-        "teacher": TeacherArm(kind="teacher"),
-    }
-    """The arms by name, a line each, in the order of the report; the first is what the others are held against."""
+    arms: dict[ArmName, ArmSection] = ARMS
+    """The arms by name, a line each, in the order of the report; the first is what the others are held against. Not
+    given: the student alone, the library, and the teacher."""
 
-    @pydantic.field_validator("arms")
+    @pydantic.field_validator("arms", mode="before")
     @classmethod
-    def _some(cls, arms: dict[str, AnyArm]) -> dict[str, AnyArm]:
-        if not arms:
-            raise ValueError("an evaluation needs at least one arm")
-        return arms
+    def _some(cls, arms: Any) -> Any:
+        return arms or ARMS
 
 
 class Settings(Section):

@@ -5,9 +5,9 @@ budget come from the settings as they are now, so that a mistake in them can be 
 that has come to its end be raised.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,11 +15,12 @@ import pydantic
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import Domain
-from preceptor.errors import Conflict, PreceptorError, SettingsError, Stopped
+from preceptor.errors import Conflict, SettingsError
 from preceptor.library.model import Guidance
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.logs.readers import read
+from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.project import Project
 from preceptor.settings.team import Team
 from preceptor.storage.database import Database
@@ -32,9 +33,7 @@ KIND = "teach"
 SHOWN = 3
 """Rows of a log that could not be read and are told of with the reason."""
 _GUIDANCE = pydantic.TypeAdapter(Guidance)
-_EVENTS: dict[str, pydantic.TypeAdapter[Event]] = {
-    kind.__name__: pydantic.TypeAdapter(kind) for kind in get_args(Event)
-}
+RECORDED: Recorded[Event] = Recorded(*get_args(Event))
 
 
 @dataclass(frozen=True)
@@ -97,24 +96,14 @@ class TeachingRun:
             ProviderError, UserError: a model, a file or the database cannot be used, or none of a model's answers was
                 of use; resume it when that is mended.
         """
-        runs = Runs(self.db)
-        with runs.lock(self.run.id):
-            runs.finish(self.run.id, "running")
-            record = Record(self, self.project.library(self.db), runs, tell)
-            try:
-                taught = await self._teach(team, record)
-                team.check()
-                await team.ledger.written()
-            except PreceptorError as raised:
-                fault = team.stop.fault or raised
-                await record.written_down()
-                runs.finish(self.run.id, "stopped" if isinstance(fault, Stopped) else "failed", {"reason": str(fault)})
-                raise fault from None
-            await record.written_down()
-            runs.finish(self.run.id, "done", _result(taught))
-            return taught
 
-    async def _teach(self, team: Team, record: "Record") -> Taught:
+        def journal(runs: Runs) -> Journal[Event]:
+            return Journal(runs, self.run.id, tell, (Progress,))
+
+        work = partial(self._teach, team)
+        return await carry_out(self.db, self.run.id, team, journal, work, _result)
+
+    async def _teach(self, team: Team, journal: Journal[Event]) -> Taught:
         models = team.models
         return await teach(
             self.domain,
@@ -124,10 +113,10 @@ class TeachingRun:
             judge=models["judge"],
             settings=self.settings,
             start=self.start,
-            logs=logged(self.logs, lambda told: record.hear(Note(told))),
+            logs=logged(self.logs, lambda told: journal.hear(Note(told))),
             embedder=self.project.embedder(self.db),
-            tell=record.hear,
-            keep=record.keep,
+            tell=journal.hear,
+            keep=Shelving(self, self.project.library(self.db)).keep,
         )
 
 
@@ -150,38 +139,17 @@ def logged(paths: Sequence[Path], tell: Callable[[str], None]) -> Iterator[Conve
 
 
 @dataclass
-class Record:
-    """Writes down what happens. A resumed run happens again from its beginning; nothing is written down twice."""
+class Shelving:
+    """Puts what is known so far into the library, step by step; a step that was taken before changes nothing."""
 
     teaching: TeachingRun
     library: Library
-    runs: Runs
-    tell: Callable[[Event], None]
-    heard: int = 0
     kept: int = 0
     known: set[str] = field(default_factory=set)
     """Ids of scenarios the library has from this run or its start."""
-    before: int = field(init=False)
-    """Events that were there when the run was taken up."""
-    notes: list[asyncio.Future[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.before = len(self.runs.events(self.teaching.run.id))
         self.known = {scenario.id for scenario in self.teaching.start.scenarios}
-
-    def hear(self, event: Event) -> None:
-        """Pass an event on; keep all but progress, of which there is too much to read again."""
-        self.tell(event)
-        if isinstance(event, Progress):
-            return
-        self.heard += 1
-        if self.heard > self.before:
-            note = self.runs.note(self.teaching.run.id, type(event).__name__, event)
-            self.notes.append(asyncio.ensure_future(note))
-
-    async def written_down(self) -> None:
-        """Return when every event is on disk. A kill before that loses none: a resumed run tells them again."""
-        await asyncio.gather(*self.notes)
 
     def keep(self, taught: Taught) -> None:
         """Store what is known so far in the library."""
@@ -204,15 +172,3 @@ def _result(taught: Taught) -> dict[str, Any]:
         "refused": len(taught.refused),
         "dropped": len(taught.dropped),
     }
-
-
-def recorded(kind: str, body: Any) -> Event:
-    """An event as it was told, from its record.
-
-    Raises:
-        Conflict: another version of preceptor wrote it.
-    """
-    try:
-        return _EVENTS[kind].validate_python(body)
-    except (KeyError, pydantic.ValidationError):
-        raise Conflict(f"An event of kind {kind!r} was recorded by another version of preceptor.") from None

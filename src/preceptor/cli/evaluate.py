@@ -1,0 +1,135 @@
+"""`preceptor evaluate`: is the student better, by how much, at what cost?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOption
+
+if TYPE_CHECKING:
+    from preceptor.evaluation.report import Report
+    from preceptor.settings.evaluation import EvaluationRun
+    from preceptor.settings.models import Providers
+    from preceptor.settings.project import Project
+
+SIZES = (20, 60, 100, 300, 1000)
+"""Numbers of customers for which it is said what can be seen, beside the number planned."""
+SPREAD = 1.0
+"""How differences between two arms vary from customer to customer, on the scale of 1 to 5, until a run has shown it."""
+
+
+def evaluate(
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Go on with a run that was stopped, by its id or the beginning of it."),
+    ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Only these arms, in this order: of the settings, or kinds by their name."),
+    ] = None,
+    customers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="So many customers, as evaluation.customers.")
+    ] = None,
+    yes: YesOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take and could show, and stop there.")
+    ] = False,
+    limit: LimitOption = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print events, a line of JSON each; the last has the figures.")
+    ] = False,
+    project: ProjectOption = Path(),
+    overrides: SetOption = None,
+) -> None:
+    """Let several arms serve the same customers, judge them, and say which is better.
+
+    Says first what it will take and what so many customers can show, and asks. Ctrl-C once finishes what is in flight,
+    saves, and says how to go on; twice ends at once, and what was finished is still there.
+    """
+    from preceptor.cli.running import confirm
+    from preceptor.settings.evaluation import EvaluationRun, with_arms
+    from preceptor.settings.project import Project
+
+    bounds = [] if limit is None else [f"budget.calls={limit}"]
+    bounds += [] if customers is None else [f"evaluation.customers={customers}"]
+    loaded = Project.load(project, [*(overrides or ()), *bounds])
+    if arms is not None:
+        loaded = with_arms(loaded, [name.strip() for name in arms.split(",") if name.strip()])
+    if resume is None:
+        if not json:
+            _plan(loaded)
+        if dry_run:
+            return
+        confirm(yes)
+    providers = loaded.providers()
+    with loaded.database(create=True) as db:
+        task = EvaluationRun.resume(loaded, db, resume) if resume else EvaluationRun.begin(loaded, db)
+        report = run(task, providers, json=json, options=overrides or (), limit=limit)
+    _tell(report, task, json=json)
+
+
+def run(
+    task: "EvaluationRun",
+    providers: "Providers",
+    *,
+    json: bool,
+    options: "list[str] | tuple[str, ...]" = (),
+    limit: int | None = None,
+) -> "Report":
+    """Do an evaluation run with a display around it. Options and exceptions as for `running.run`."""
+    from preceptor.cli import running
+    from preceptor.cli.display import Arms
+
+    job = running.Job(task.cast, task.db, task.run.id, "evaluate", "Evaluating", "evaluation", Arms(), task.evaluate)
+    return running.run(job, providers, json=json, options=options, limit=limit)
+
+
+def _plan(project: "Project") -> None:
+    from preceptor.cli.running import show_estimate
+    from preceptor.settings.evaluation import outlay, with_customers
+
+    section = project.settings.evaluation
+    listed = ", ".join(f"{name} ({arm.kind})" if name != arm.kind else name for name, arm in section.arms.items())
+    typer.echo(f"{section.customers:,} customers, each served by {len(section.arms)} arms: {listed}.")
+    show_estimate(with_customers(project, section), outlay(project))
+    if len(section.arms) > 1:
+        _power(project)
+
+
+def _power(project: "Project") -> None:
+    from preceptor.cli import tables
+    from preceptor.errors import NotFound
+    from preceptor.evaluation import power
+    from preceptor.settings.evaluation import spread
+
+    planned = project.settings.evaluation.customers
+    try:
+        with project.database() as db:
+            seen = spread(db)
+    except NotFound:
+        seen = None
+    known = f"{seen:.2f}, as in the newest run" if seen else f"{SPREAD:.2f}, which is assumed; a run will tell"
+    rows = power.table(seen or SPREAD, sorted({*SIZES, planned}))
+    typer.echo(f"What so many can show (4 times in 5, if differences vary by {known}):")
+    tables.show(
+        ("customers", "difference in satisfaction"),
+        [
+            (f"{row.customers:,}", f"{row.detectable:.2f}{' ← planned' if row.customers == planned else ''}")
+            for row in rows
+        ],
+    )
+    typer.echo(str(next(row for row in rows if row.customers == planned)))
+
+
+def _tell(report: "Report", task: "EvaluationRun", *, json: bool) -> None:
+    from preceptor.cli.results import figures, show_report
+    from preceptor.storage.canonical import canonical
+
+    if json:
+        typer.echo(canonical({"event": "Report", "run": task.run.id, **figures(report)}).decode())
+        return
+    project = task.project
+    show_report(report, project.settings.project.currency, simulated=project.simulated)
+    where = f" --project {project.folder}" if project.folder != Path() else ""
+    typer.echo(f"Next: preceptor report {task.run.id}{where}")

@@ -1,0 +1,89 @@
+"""What an evaluation found, as tables for a terminal."""
+
+import math
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from preceptor.evaluation.measures import Measure
+    from preceptor.evaluation.report import Report
+    from preceptor.evaluation.statistics import Interval
+
+
+def show_report(report: "Report", currency: str, *, simulated: bool, title: str = "Arms") -> None:
+    """Arms × measures with intervals, then what is missing, then the verdicts."""
+    from preceptor.cli import tables
+
+    headings = ("", *report.names)
+    rows = [
+        (_heading(measure, currency), *(_cell(report.mean(name, measure), measure) for name in report.names))
+        for measure in report.measured
+    ]
+    mark = tables.mark(simulated)
+    tables.show(headings, rows, f"\n{title}{mark}: means over {report.customers:,} customers [95 %]")
+    for arm in report.arms:
+        for reason, count in arm.reasons.items():
+            typer.echo(f"Unscored, {arm.name}: {count} × {reason}")
+    typer.echo("")
+    for verdict in report.verdicts():
+        typer.echo(str(verdict))
+    if simulated:
+        typer.echo("Simulated: these figures show how the method works, and nothing about real models.")
+
+
+def _heading(measure: "Measure", currency: str) -> str:
+    unit = {"share": "", "1 to 5": "1 to 5", "money": currency, "s": "s", "turns": "", "tokens": ""}
+    said = unit.get(measure.unit, measure.unit)
+    return f"{measure.title} ({said})" if said else measure.title
+
+
+def _cell(interval: "Interval", measure: "Measure") -> str:
+    if not interval.n:
+        return ""
+    value, low, high = (_number(end, measure) for end in (interval.value, interval.low, interval.high))
+    if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return value
+    return f"{value} [{low}, {high}]"
+
+
+def _number(value: float, measure: "Measure") -> str:
+    match measure.unit:
+        case "share":
+            return f"{value:.0%}"
+        case "tokens":
+            return f"{value:,.0f}"
+        case "money":
+            return f"{value:.4f}"
+        case _:
+            return f"{value:.2f}"
+
+
+def figures(report: "Report") -> dict[str, object]:
+    """For programs: every figure of `show_report`; what is not known is null."""
+    return {
+        "customers": report.customers,
+        "arms": {
+            name: {measure.name: _parts(report.mean(name, measure)) for measure in report.measured}
+            for name in report.names
+        },
+        "unscored": {arm.name: arm.reasons for arm in report.arms},
+        "verdicts": [
+            {
+                "arm": verdict.new,
+                "against": verdict.old,
+                "measure": verdict.measure.name,
+                "verdict": verdict.word,
+                "difference": _parts(verdict.difference),
+                "p": verdict.p,
+                "p_holm": verdict.adjusted,
+                "sentence": str(verdict),
+            }
+            for verdict in report.verdicts()
+        ],
+    }
+
+
+def _parts(interval: "Interval") -> dict[str, object]:
+    ends: dict[str, float] = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {**{name: end if math.isfinite(end) else None for name, end in ends.items()}, "n": interval.n}

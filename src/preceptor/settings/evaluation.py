@@ -1,0 +1,225 @@
+"""Evaluation runs of a project: begun, recorded, resumed, reported.
+
+A run keeps what decides its outcome: domain, evaluation settings, arms and what they are made of. Models and budget
+come from the settings as they are now, as for teaching. What was measured is in its records, one for each arm and
+customer; a report needs nothing else.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, get_args
+
+import pydantic
+
+from preceptor.dialogue.agents import ModelAgent
+from preceptor.dialogue.crowd import Customers
+from preceptor.dialogue.customers import Customer, Voice, draw_customers
+from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.outlay import Role, Share
+from preceptor.dialogue.rollout import Rollout
+from preceptor.errors import Conflict, SettingsError, UserError
+from preceptor.evaluation import keeping
+from preceptor.evaluation.estimate import estimate
+from preceptor.evaluation.evaluate import evaluate
+from preceptor.evaluation.events import Event, Measured, Progress
+from preceptor.evaluation.measures import SATISFACTION
+from preceptor.evaluation.report import Report
+from preceptor.judging.judge import Judge
+from preceptor.settings.arms import Cast, Stock, build, effort
+from preceptor.settings.journal import Journal, Recorded, carry_out
+from preceptor.settings.models import world
+from preceptor.settings.project import Project
+from preceptor.settings.schema import KINDS_OF_ARMS, EvaluationSection, Simulated
+from preceptor.settings.team import Team
+from preceptor.storage.canonical import content_hash
+from preceptor.storage.database import Database
+from preceptor.storage.records import Records
+from preceptor.storage.runs import Run, Runs
+from preceptor.student.student import Student
+
+KIND = "evaluate"
+UNSEEN = "unseen"
+"""The role of a world that plays customers with wordings kept back from teaching."""
+RECORDED: Recorded[Event] = Recorded(*get_args(Event))
+_STOCK = pydantic.TypeAdapter(Stock)
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """A run in a project's database, new or taken up again."""
+
+    project: Project
+    db: Database
+    run: Run
+    domain: Domain
+    settings: EvaluationSection
+    stock: Stock
+
+    @classmethod
+    def begin(cls, project: Project, db: Database) -> "EvaluationRun":
+        """A new run from the project's settings, its domain, and what its library holds now.
+
+        Raises:
+            NotFound, SettingsError, UserError: something an arm is made of is not there.
+        """
+        settings, domain = project.settings.evaluation, project.domain()
+        stock = Stock.take(settings.arms, project.library(db), project.folder)
+        kept = {
+            "settings": project.resolved(),
+            "domain": domain.model_dump(mode="json"),
+            "arms": list(settings.arms),  # their order, which JSON with its keys sorted has not
+            "stock": _STOCK.dump_python(stock, mode="json"),
+        }
+        return cls(project, db, Runs(db).create(KIND, kept, settings.seed), domain, settings, stock)
+
+    @classmethod
+    def resume(cls, project: Project, db: Database, prefix: str) -> "EvaluationRun":
+        """A run that was begun before, by its id or the beginning of it.
+
+        Raises:
+            NotFound, Conflict: no such run, or one that is done.
+        """
+        run = find(db, prefix)
+        if run.status == "done":
+            raise Conflict(f"Run {run.id!r} is done. `preceptor report {run.id}` shows what it found.")
+        domain = Domain.model_validate(run.settings["domain"])
+        section = run.settings["settings"]["evaluation"]
+        arms = {name: section["arms"][name] for name in run.settings["arms"]}
+        settings = EvaluationSection.model_validate({**section, "arms": arms})
+        return cls(project, db, run, domain, settings, _STOCK.validate_python(run.settings["stock"]))
+
+    @property
+    def cast(self) -> Project:
+        """The project with the customers this run is to meet."""
+        return with_customers(self.project, self.settings)
+
+    async def evaluate(self, team: Team, tell: Callable[[Event], None]) -> Report:
+        """Do the run, or what is left of it: calls the ledger knows are not made again.
+
+        Raises:
+            Conflict: another process is at it.
+            Stopped: told to stop, or the budget is used up; resume it.
+            ProviderError, UserError: a model, a file or the database cannot be used; resume it when it can.
+        """
+
+        def journal(runs: Runs) -> Journal[Event]:
+            return Journal(runs, self.run.id, tell, (Progress, Measured))
+
+        return await carry_out(self.db, self.run.id, team, journal, partial(self._evaluate, team), _result)
+
+    async def _evaluate(self, team: Team, journal: Journal[Event]) -> Report:
+        settings, domain, models = self.settings, self.domain, team.models
+        student = Student(models["student"], domain)
+        teacher = ModelAgent(models["teacher"], domain, name="teacher")
+        embedder, limit = self.project.embedder(self.db), self.project.settings.teaching.slot_limit
+        arms = build(settings.arms, self.stock, Cast(student, teacher, embedder, settings.slot_tokens, limit))
+        who = drawn(domain, settings)
+        keeper = keeping.Keeper(Records(self.db), self.run.id, list(settings.arms), who)
+        report = await evaluate(
+            arms,
+            Customers(who, Rollout(Voice(models["customer"], domain), settings.max_turns)),
+            Judge(models["judge"], domain),
+            repeats=settings.repeats,
+            duels=settings.duels,
+            rules=domain.rules,
+            escalation=domain.escalation,
+            stop_early=settings.stop_early,
+            tell=journal.hear,
+            keep=keeper.keep,
+        )
+        keeper.written()
+        return report
+
+
+def drawn(domain: Domain, settings: EvaluationSection) -> tuple[Customer, ...]:
+    """The customers of an evaluation. Their draw is apart from those of teaching, whatever both seeds are."""
+    return draw_customers(domain, settings.customers, int(content_hash([KIND, settings.seed])[:7], 16))
+
+
+def with_customers(project: Project, settings: EvaluationSection) -> Project:
+    """The project with simulated customers' unseen wordings, where they are asked for and there."""
+    played = project.settings.models.customer
+    if not settings.unseen or not isinstance(played, Simulated):
+        return project
+    roles = world(played.world, project.folder).roles
+    if UNSEEN not in roles:
+        return project
+    models = project.settings.models.model_copy(update={"customer": played.model_copy(update={"model": roles[UNSEEN]})})
+    return replace(project, settings=project.settings.model_copy(update={"models": models}))
+
+
+def with_arms(project: Project, names: Sequence[str]) -> Project:
+    """The project with these arms only, in this order: those of the settings by name, or a kind by its name.
+
+    Raises:
+        SettingsError: there is no such arm, or it needs more said about it.
+    """
+    known = project.settings.evaluation.arms
+    chosen: dict[str, Any] = {}
+    for name in names:
+        if name not in known and name not in KINDS_OF_ARMS:
+            raise SettingsError(
+                f"There is no arm {name!r}. The settings have: {', '.join(known)}. Kinds: {', '.join(KINDS_OF_ARMS)}."
+            )
+        chosen[name] = known[name].model_dump() if name in known else {"kind": name}
+    try:
+        arms = EvaluationSection.model_validate({"arms": chosen}).arms
+    except pydantic.ValidationError as fault:
+        where = ".".join(map(str, fault.errors()[0]["loc"]))
+        raise SettingsError(f"{where}: {fault.errors()[0]['msg']}. Say it in [evaluation.arms].") from None
+    section = project.settings.evaluation.model_copy(update={"arms": arms})
+    return replace(project, settings=project.settings.model_copy(update={"evaluation": section}))
+
+
+def outlay(project: Project) -> dict[Role, Share]:
+    """What the evaluation of the settings will take, by role; an estimate."""
+    section = project.settings.evaluation
+    efforts = [effort(arm, section.slot_tokens) for arm in section.arms.values()]
+    return estimate(project.domain(), efforts, section.customers, repeats=section.repeats, duels=section.duels)
+
+
+def find(db: Database, prefix: str) -> Run:
+    """An evaluation run by its id or the beginning of it.
+
+    Raises:
+        NotFound, Conflict: there is none, or it is no evaluation.
+    """
+    run = Runs(db).get(prefix)
+    if run.kind != KIND:
+        raise Conflict(f"Run {run.id!r} is of kind {run.kind!r}, not an evaluation.")
+    return run
+
+
+def reported(db: Database, run: Run) -> Report:
+    """What a run found, or has found so far.
+
+    Raises:
+        UserError: no customer was served by all arms yet.
+        Conflict: another version of preceptor wrote it.
+    """
+    return keeping.report(Records(db), run.id, watched=bool(run.settings["settings"]["evaluation"]["stop_early"]))
+
+
+def spread(db: Database) -> float | None:
+    """How paired differences in satisfaction vary, as the newest evaluation of at least 20 customers and two arms has
+    it; None where there is none."""
+    for run in Runs(db).list():
+        if run.kind != KIND or run.status != "done":
+            continue
+        try:
+            report = reported(db, run)
+        except (UserError, Conflict, KeyError):
+            continue
+        if len(report.arms) > 1 and (found := report.spread(report.names[1], SATISFACTION)) is not None:
+            return found
+    return None
+
+
+def _result(report: Report) -> dict[str, Any]:
+    return {
+        "customers": report.customers,
+        "arms": list(report.names),
+        "verdicts": [str(verdict) for verdict in report.verdicts()],
+        "unscored": {arm.name: arm.unscored for arm in report.arms},
+    }
