@@ -1,5 +1,6 @@
 """One arm against another, in words that are right when there is little to go by."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,9 +20,9 @@ class Verdict:
     measure: Measure
     difference: Interval
     """New minus old."""
-    p: float | None
-    """How often chance alone would do as much; None where the interval is a confidence sequence, which needs none."""
-    adjusted: float | None
+    p: float
+    """How often chance alone would do as much; NaN where the interval is a confidence sequence, which needs none."""
+    adjusted: float
     """p, adjusted for being one of `comparisons` (Holm)."""
     comparisons: int
 
@@ -29,7 +30,7 @@ class Verdict:
     def word(self) -> Word:
         """Decided only where the interval leaves 0 out and the adjusted p is small: among many arms one is bound to
         look good."""
-        if not self._apart or (self.adjusted is not None and self.adjusted > LEVEL):
+        if not self._apart or self.adjusted > LEVEL:
             return "not decided"
         return "better" if (self.difference.value > 0) == self.measure.higher_is_better else "worse"
 
@@ -49,7 +50,7 @@ class Verdict:
         holm = f" after Holm for {self.comparisons}" if self.comparisons > 1 else ""
         figures = f"{self.measure.title} {self.difference.value:+.2f} [{self.difference.low:.2f}, "
         figures += f"{self.difference.high:.2f}], {self.difference.n} customers, "
-        figures += "looked at while it went" if self.adjusted is None else f"p = {self.adjusted:.2g}{holm}"
+        figures += "looked at while it went" if math.isnan(self.adjusted) else f"p = {self.adjusted:.2g}{holm}"
         return f"{head} ({figures})."
 
     @property

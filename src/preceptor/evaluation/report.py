@@ -4,6 +4,7 @@ Everything that compares is paired: only customers measured in all the arms conc
 customers of an arm for whom the measure is known, so two of them need not differ by the difference.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -173,7 +174,7 @@ class Report:
             for new, p, adjusted in zip(others, chances, significance.holm(chances), strict=True)
         ]
         if self.watched and measure is SATISFACTION and found:
-            found[0] = Verdict(others[0], first, measure, self.watch(), None, None, 1)
+            found[0] = Verdict(others[0], first, measure, self.watch(), math.nan, math.nan, 1)
         return tuple(found)
 
     def watch(self) -> Interval:
