@@ -49,6 +49,24 @@ def test_two_columns_and_why(
     assert "The connection is down." in out
     assert "prompt" in out
     assert "never said" not in out
+    assert f"> {SAID}" in out
+
+
+def test_a_command_that_is_none_is_said_to_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], learned: Path
+) -> None:
+    out = talk(monkeypatch, capsys, learned, "/what")
+    assert "There is no command '/what'. /why explains" in out
+    assert "without the library" not in out
+
+
+def test_why_nothing_was_put_in(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], learned: Path
+) -> None:
+    out = talk(monkeypatch, capsys, learned, "I was charged twice, please help", "/why", "Nice weather.", "/why")
+    assert "The bill is wrong." in out
+    assert "Nothing was put in: no strategy is in use for what was found." in out
+    assert "Nothing was put in: no scenario is near enough." in out
 
 
 def test_no_library_yet(preceptor: Callable[..., tuple[int, str, str]], project: Path) -> None:

@@ -78,7 +78,7 @@ def test_lines_in_a_pipe() -> None:
             show(event)
     lines = out.getvalue().splitlines()
     assert "Iteration 1 of 5: the teacher speaks 100% of the turns." in lines
-    assert "Refused: Say sorry [bold]first[/bold]. It does not help." in lines
+    assert "Refused: Say sorry [bold]first[/bold]. Because: It does not help." in lines
     assert lines[-1].startswith("conversations: 4 done; 4 of 100 calls")
     assert not any("1 of 4" in line for line in lines)
 

@@ -64,6 +64,20 @@ def test_a_run_that_is_stopped_by_its_budget_and_resumed_ends_like_one_that_is_n
     assert runs.count("done") == 2
 
 
+def test_why_a_run_ended_and_how_it_goes_on_with_the_same_options(preceptor: Command, project: Path) -> None:
+    options = ("--set", "models.judge.temperature=0.5", "--set", "budget.calls=20")
+    _, _, err = preceptor("teach", "--yes", *SMALL, *options, "--project", project)
+    why, onward = err.splitlines()
+    assert why == "preceptor: The budget of 20 calls is used up."
+    assert "or --limit CALLS" in onward
+    assert onward.endswith(f"--project {project} --set models.judge.temperature=0.5")
+    _, runs, _ = preceptor("runs", "--project", project)
+    assert "The budget of 20 calls is used up." in runs
+    assert not any(line.endswith(" ") for line in runs.splitlines())
+    _, shown, _ = preceptor("runs", "show", runs.splitlines()[1].split()[0], "--project", project)
+    assert "The budget of 20 calls is used up." in shown
+
+
 def test_a_run_is_shown_in_words(preceptor: Command, project: Path) -> None:
     preceptor("teach", "--yes", *SMALL, "--project", project)
     _, runs, _ = preceptor("runs", "--project", project)
@@ -80,6 +94,7 @@ def test_a_killed_run_is_not_called_running(preceptor: Command, project: Path) -
     with Project.load(project).database(create=True) as db:
         Runs(db).create("teach", {}, 0)
     assert "broken off" in preceptor("runs", "--project", project)[1]
+    assert "broken off" in preceptor("runs", "show", "2", "--project", project)[1]
 
 
 def test_logs_are_read_and_events_printed_as_json(preceptor: Command, project: Path, tmp_path: Path) -> None:

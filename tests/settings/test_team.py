@@ -1,22 +1,31 @@
 """From settings to models: secrets, sampling, what roles share."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from preceptor.errors import NotFound, SettingsError, Unavailable
+from preceptor.errors import Denied, NotFound, SettingsError, Unavailable
 from preceptor.llm.client import OpenAIModel
-from preceptor.llm.messages import Message, Request, Sampling
+from preceptor.llm.messages import Message, Reply, Request, Sampling
+from preceptor.llm.prices import Amount
+from preceptor.llm.retrying import Patience
 from preceptor.llm.scripted import ScriptedModel
 from preceptor.llm.stopping import Stop
 from preceptor.settings import templates
-from preceptor.settings.models import Providers, Sampled, key
+from preceptor.settings.models import Providers, Sampled, key, patience
 from preceptor.settings.project import Project
 from preceptor.settings.schema import Endpoint, Simulated
+from preceptor.simulated.faults import Faults
 from preceptor.simulated.model import SimulatedModel
+from preceptor.simulated.server import create_app
+from preceptor.simulated.world import World
+from witness import watching
 
 pytestmark = pytest.mark.anyio
+HELLO = Request((Message("user", "My line is down."),))
 
 
 @pytest.fixture
@@ -88,6 +97,55 @@ async def test_calls_of_every_role_count_against_the_budget(folder: Path) -> Non
         async with project.team(db, "run", Stop()) as again:
             assert again.budget.used.calls == 2
             assert {role: total.calls for role, total in again.totals.items()} == {"student": 1, "teacher": 1}
+
+
+async def test_leaving_waits_until_every_reply_is_on_disk(folder: Path) -> None:
+    project = Project.load(folder)
+    with project.database(create=True) as db:
+        async with project.team(db, "run", Stop()) as team:
+            await team.models["student"].ask(HELLO)
+        with sqlite3.connect(folder / "preceptor.db") as beside:
+            assert beside.execute("SELECT state, reply IS NOT NULL FROM calls").fetchall() == [("done", 1)]
+        beside.close()
+
+
+async def test_leaving_tells_of_a_reply_that_could_not_be_written_down(folder: Path) -> None:
+    project = Project.load(folder)
+    with project.database(create=True) as db:
+        team, gone = project.team(db, "run", Stop()), sa.text("ALTER TABLE calls RENAME TO gone")
+        account = team.ledger.account("student", "m")
+        await account.sending(HELLO, Amount(1))
+        await db.write(lambda connection: connection.execute(gone))
+        team.ledger.finish(account.key(HELLO), Reply(Message("assistant", "Hello.")))
+        with pytest.raises(sa.exc.OperationalError, match="no such table"):
+            async with team:
+                pass
+
+
+async def test_a_fault_that_stops_a_run_is_what_leaving_raises(folder: Path) -> None:
+    project = Project.load(folder)
+    with project.database(create=True) as db:
+        team = project.team(db, "run", Stop())
+        team.stop.fail(Denied("wrong key"))
+        with pytest.raises(Denied, match="wrong key"):
+            async with team:
+                await team.models["teacher"].ask(HELLO)
+
+
+def test_how_long_to_try_is_a_setting_of_each_model() -> None:
+    assert patience(endpoint()) == Patience(12, 1800.0)
+    assert patience(endpoint(attempts=3, outage=60)) == Patience(3, 60.0)
+
+
+async def test_a_model_that_gets_one_try_is_given_up_at_once(folder: Path) -> None:
+    serve = create_app(World.shipped("broadband"), Faults(server_error=1.0))
+    with watching(serve) as served:
+        student = f"models.student={{kind='openai', base_url='{served.url}', model='student-a', attempts=1}}"
+        project = Project.load(folder, [student])
+        with project.database(create=True) as db, pytest.raises(Unavailable, match="500"):
+            async with project.team(db, "run", Stop()) as team:
+                await team.models["student"].ask(HELLO)
+    assert served.tally.calls == 1
 
 
 def test_an_encoder_s_folder_that_is_not_there(folder: Path) -> None:

@@ -138,3 +138,13 @@ def test_sentences_and_their_kinds() -> None:
     assert negative("Never close without asking.") is False
     assert negative("Say that it will not help.") is False
     assert negative("Do not say that it will help.") is True
+
+
+@pytest.mark.parametrize("name", ["broadband", "airline"])
+def test_an_instruction_that_is_recited_is_not_followed(name: str) -> None:
+    reader = Reader(World.shipped(name))
+    moves = reader.world.moves
+    recited = [move.id in reader.moves(text) for move in moves for text in move.told]
+    done = [move.id in reader.moves(text) for move in moves for text in move.said]
+    assert sum(recited) <= 0.02 * len(recited)
+    assert all(done)

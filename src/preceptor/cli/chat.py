@@ -1,6 +1,7 @@
 """`preceptor chat`: the student with and without the library, side by side."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,12 @@ def chat(
             typer.echo(f"You are a customer of {loaded.domain().name}{mark(loaded.simulated)}; the library: {name}.")
             typer.echo("/why explains the last answer, /quit ends.")
             for said in _said():
-                talk.why() if said == "/why" else talk.answer(said)
+                if said == "/why":
+                    talk.why()
+                elif said.startswith("/"):
+                    typer.echo(f"There is no command {said!r}. /why explains the last answer, /quit ends.")
+                else:
+                    talk.answer(said)
         finally:
             runner.run(providers.aclose())
 
@@ -66,6 +72,8 @@ def _said() -> Iterator[str]:
             said = input("\n> ").strip()
         except EOFError:
             return
+        if not sys.stdin.isatty():
+            typer.echo(said)  # nobody's terminal has shown it
         if said == "/quit":
             return
         if said:
@@ -142,5 +150,8 @@ class Talk:
         placement = self.guided.student.placement
         put = render(found.strategies)
         typer.echo(
-            f"Put into the prompt ({placement}):\n{put}" if put else "No scenario is near enough: nothing was put in."
+            f"Put into the prompt ({placement}):\n{put}"
+            if put
+            else "Nothing was put in: "
+            + ("no scenario is near enough." if found.abstained else "no strategy is in use for what was found.")
         )

@@ -171,12 +171,14 @@ def sentence(event: Event) -> str:
         case StrategyAccepted(strategy, effect):
             return f"Accepted: {strategy.text}" + (f" ({effect.mean:+.2f})" if effect else "")
         case StrategyRefused(strategy, reason):
-            return f"Refused: {strategy.text} {reason}"
+            return f"Refused: {strategy.text} Because: {reason}"
         case PlacementChosen(placement):
             return f"This student heeds strategies best at: {placement}."
         case HeldOutScore():
             name = f"after iteration {event.iteration}" if event.iteration else "of the student alone"
-            return f"Held-out score {name}: {event.mean:.2f} of 5 ({event.low:.2f} to {event.high:.2f}, n = {event.n})."
+            missing = f", {event.unscored} unscored" if event.unscored else ""
+            span = f"{event.low:.2f} to {event.high:.2f}"
+            return f"Held-out score {name}: {event.mean:.2f} of 5 ({span}, n = {event.n}{missing})."
         case Note(text):
             return text
         case Finished(reason) | evaluation.Finished(reason):

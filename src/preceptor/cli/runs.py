@@ -27,8 +27,11 @@ def listing(context: typer.Context, project: ProjectOption = Path(), overrides: 
     loaded = Project.load(project, overrides or ())
     with loaded.database() as db:
         found = Runs(db).list()
-        rows = [(run.id, run.kind, _status(Runs(db), run), _took(run.created, run.finished), run.seed) for run in found]
-    tables.show(("run", "kind", "status", "took", "seed"), rows)
+        rows = [
+            (run.id, run.kind, _status(Runs(db), run), _took(run.created, run.finished), run.seed, _came_of(run))
+            for run in found
+        ]
+    tables.show(("run", "kind", "status", "took", "seed", "what came of it"), rows)
     if not found:
         typer.echo("No runs yet. Next: preceptor teach")
 
@@ -51,7 +54,10 @@ def show(
         found = Runs(db).get(run)
         events = Runs(db).events(found.id)
         totals = Ledger(db, found.id).totals
-    typer.echo(f"{found.id}: {found.kind}, {found.status}, begun {found.created}, seed {found.seed}")
+        status = _status(Runs(db), found)
+    typer.echo(f"{found.id}: {found.kind}, {status}, begun {found.created}, seed {found.seed}")
+    if came := _came_of(found):
+        typer.echo(came)
     used = [
         (
             role,
@@ -95,6 +101,14 @@ def _status(runs: "Runs", run: "Run") -> str:
             return "broken off"
     except Conflict:
         return "running"
+
+
+def _came_of(run: "Run") -> str:
+    """What was learned, or why it ended, in words."""
+    result = run.result if isinstance(run.result, dict) else {}
+    if run.status == "done" and "accepted" in result:
+        return f"{result['accepted']} strategies accepted, {result['refused']} refused, {result['scenarios']} scenarios"
+    return str(result.get("reason", "")) if run.status in ("stopped", "failed") else ""
 
 
 def _took(created: str, finished: str | None) -> str:

@@ -40,8 +40,10 @@ def _text(path: Path) -> str:
             f"There is no settings file {str(path)!r}. Make a project with `preceptor init NAME`, or say where it is "
             "with --project."
         ) from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise SettingsError(f"{path}: cannot be read: {fault}.") from None
+    except OSError as fault:
+        raise SettingsError(f"{path}: cannot be read: {fault.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: cannot be read: it is not UTF-8 text.") from None
 
 
 def _parse(text: str, origin: str) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 Retrieval is fitted with many small matrices. Threads of a BLAS library spin while they wait for each other, which took
 five times the processor time of one thread (measured on two cores: 7 s instead of 1.4 s for a run of 1,300 calls), and
 how a sum is divided among threads changes its last digits, so that a library's hash could depend on the machine.
+
+Only the command does this. A program that imports preceptor owns its process (docs/reference/python.md): the
+number is one for all its threads, and runs that overlap would restore each other's (refused: threadpoolctl in `teach`).
 """
 
 import os

@@ -110,7 +110,7 @@ class Reader:
         """The matched move, unless the speaker declines what the wording does (or the other way round)."""
         if match is None or match.label == SMALL_TALK or declines(text) != declines(match.entry.text):
             return frozenset()
-        return frozenset({match.label})
+        return frozenset() if _recites(text, match) else frozenset({match.label})
 
     def _cued(self, sentence: str) -> frozenset[str]:
         found = stems(sentence)
@@ -222,6 +222,12 @@ class Reader:
             return next(iter(matches), None)
         ahead = matches[0].score - (matches[1].score if len(matches) > 1 else 0.0)
         return matches[0] if matches[0].score >= like and ahead >= MARGIN else None
+
+
+def _recites(text: str, match: Match) -> bool:
+    """Whether a sentence of a reply is an instruction, word for word and still in the imperative: whoever repeats what
+    they were told to do has not done it."""
+    return match.entry.kind == "told" and match.cosine >= SURE and instructs(text)
 
 
 def _asks(match: Match, denied: bool) -> bool:

@@ -26,7 +26,10 @@ def approve(
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
-    """Approve strategies: only approved ones can be released."""
+    """Approve strategies.
+
+    Only approved ones can be released.
+    """
     from preceptor.cli.library.opened import opened
 
     with opened(project, overrides) as (_, library):
@@ -50,7 +53,10 @@ def reject(
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
-    """Reject strategies: they enter no further release. What is live stays as it is until the next."""
+    """Reject strategies.
+
+    They enter no further release. What is live stays as it is until the next.
+    """
     from preceptor.cli.library.opened import opened
 
     with opened(project, overrides) as (_, library):
@@ -89,7 +95,10 @@ def edit(
 def release(
     author: AuthorOption, note: NoteOption = "", project: ProjectOption = Path(), overrides: SetOption = None
 ) -> None:
-    """Freeze what is approved as a release, named by its content, and make it live."""
+    """Freeze what is approved, and make it live.
+
+    A release is named by its content and never changes.
+    """
     from preceptor.cli.library.opened import opened
 
     with opened(project, overrides) as (loaded, library):

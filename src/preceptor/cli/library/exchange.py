@@ -45,7 +45,9 @@ def import_(
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
-    """Take an exported library in: all of it or nothing, and no harm if it is here already.
+    """Take an exported library in.
+
+    All of it or nothing, and no harm if it is here already.
 
     Decisions made here stay. What differs becomes the next version, undecided.
     """

@@ -23,7 +23,10 @@ def list_(
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
-    """List strategies by scenario, the most valuable first; those that were refused or dropped only when asked for."""
+    """List strategies by scenario.
+
+    The most valuable come first; those that were refused or dropped are listed only when asked for.
+    """
     from preceptor.cli.library.opened import opened
     from preceptor.cli.tables import mark
 
@@ -82,7 +85,10 @@ def show(
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
-    """Show a strategy with its evidence and history, or a scenario with its examples."""
+    """Show a strategy or a scenario.
+
+    A strategy with its evidence and history, a scenario with its examples.
+    """
     from preceptor.cli.library.opened import opened
 
     with opened(project, overrides) as (_, library):
@@ -152,7 +158,10 @@ def diff(
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
-    """Say what differs between two releases, or between the live one and what is approved now."""
+    """Say what differs between two releases.
+
+    Or between the live one and what is approved now.
+    """
     from preceptor.cli.library.opened import opened
     from preceptor.library.diff import differences, summary
 
@@ -173,7 +182,10 @@ def _live(library: "Library") -> "Guidance":
 
 
 def lint(project: ProjectOption = Path(), overrides: SetOption = None) -> None:
-    """Name what a reader should look at twice: personal data, promises, doubles, contradictions…"""
+    """Name what deserves a second look.
+
+    Personal data, promises, doubles, contradictions…
+    """
     from preceptor.cli import tables
     from preceptor.cli.library.opened import opened
     from preceptor.library import lint as linting
