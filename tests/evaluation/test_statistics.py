@@ -42,8 +42,21 @@ def test_the_gap_closed_has_an_interval() -> None:
 
 
 def test_a_difference_that_is_always_the_same() -> None:
-    difference = statistics.difference(BETTER, ALONE)
-    assert (difference.low, difference.high, difference.verdict) == (1.0, 1.0, "better")
+    difference = statistics.difference([value + 1.5 for value in ALONE], ALONE)
+    assert (difference.low, difference.high, difference.verdict) == (1.5, 1.5, "better")
+
+
+def test_yes_or_no_of_customers_who_all_agree_leaves_room() -> None:
+    nobody = statistics.difference([1.0] * 60, [1.0] * 60)
+    assert nobody.value == 0
+    assert -0.05 < nobody.low < -0.02
+    assert 0.02 < nobody.high < 0.05
+
+
+def test_agresti_and_min() -> None:
+    """By hand: (8 + 0.5) / 52 won, (2 + 0.5) / 52 lost, so 6/52 plus or minus 1.96 sqrt((11/52 - 36/52^2) / 52)."""
+    difference = statistics.mean([1.0] * 8 + [-1.0] * 2 + [0.0] * 40)
+    assert (difference.value, difference.low, difference.high) == pytest.approx((0.12, -0.0057, 0.2364), abs=1e-3)
 
 
 def test_an_interval_holds_its_estimate() -> None:

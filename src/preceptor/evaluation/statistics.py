@@ -4,7 +4,8 @@ The unit is the customer: whoever has several rows (turns, repeats, arms) is res
 is at 95 %. For means, differences and ratios it is the BCa bootstrap (Efron 1987), *expanded* as Hesterberg proposes
 ("What Teachers Should Know About the Bootstrap", The American Statistician 69(4), 2015, section 5.3): resamples vary
 by a factor sqrt((n-1)/n) too little, and a normal quantile stands where Student's belongs, so plain BCa misses more
-often than it says in small samples. `make bench-statistics` counts how often each of them holds the truth.
+often than it says in small samples. Rates and differences of yes-or-no outcomes have intervals of their own.
+`make bench-statistics` counts how often each of them holds the truth.
 """
 
 import math
@@ -51,12 +52,17 @@ class Interval:
 def mean(values: Sequence[float], groups: Sequence[Hashable] | None = None, seed: int = 0) -> Interval:
     """The mean of all rows, every row counting alike.
 
+    Where every value is -1, 0 or 1, as differences of yes-or-no measures are, and customers have a row each, the
+    interval is Agresti & Min's (2005).
+
     Args:
         groups: whose each row is; each row its own customer when not given. Customers are resampled, and the mean is
             the ratio of their sums to their numbers of rows. Where all have as many rows, that is the mean of their
             means; where not, whoever has more rows weighs more. To let customers count alike, average them first.
     """
     rows = np.asarray(values, dtype=np.float64)
+    if len(rows) > 1 and _is_outcomes(rows) and (groups is None or len(set(groups)) == len(rows)):
+        return _outcomes(rows)
     return _ratio(rows, np.ones_like(rows), groups, seed)
 
 
@@ -151,6 +157,23 @@ def _ratio(above: Array, below: Array, groups: Sequence[Hashable] | None, seed: 
 
 def _quotient(above: Array, below: Array, axis: int = -1) -> Array:
     return np.asarray(np.sum(above, axis=axis) / np.sum(below, axis=axis))
+
+
+def _is_outcomes(values: Array) -> bool:
+    return bool(np.isin(values.round(9), (-1, 0, 1)).all())
+
+
+def _outcomes(values: Array) -> Interval:
+    """Of losses (-1), ties (0) and wins (1): what paired yes-or-no measures, and duels, come to.
+
+    Agresti & Min (Statistics in Medicine 24, 2005): half a customer is added to each of the four kinds of pairs. So few
+    values lie on too coarse a grid for a bootstrap, and where nobody differs it would be certain of no difference.
+    """
+    size = len(values) + 2
+    won, lost = (((values.round(9) == side).sum() + 0.5) / size for side in (1, -1))
+    half = stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt((won + lost - (won - lost) ** 2) / size)
+    low, high = max(-1.0, won - lost - half), min(1.0, won - lost + half)
+    return Interval(float(values.mean()), float(low), float(high), len(values))
 
 
 def _is_constant(values: Array) -> bool:
