@@ -84,6 +84,8 @@ class SimulatedModel:
                 return Teacher(self._reader, agent).strategies(request, chance)
             case AgentProfile() as agent, "place_context":
                 return Teacher(self._reader, agent).place(request, chance)
+            case AgentProfile() as agent, "fitting_strategies":
+                return Teacher(self._reader, agent).fit(request, chance)
             case AgentProfile() as agent, "match_strategies":
                 return Teacher(self._reader, agent).match(request, chance)
         return None

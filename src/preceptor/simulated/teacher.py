@@ -79,6 +79,21 @@ class Teacher:
             same = [n for n in (chance.pick((0, *listed), "mistaken"),) if n]
         return {"same": same}
 
+    def fit(self, request: Request, chance: Chance) -> dict[str, Any]:
+        """Which of the instructions listed matter in a situation, as far as the teacher sees and means well."""
+        shown = blocks(request)
+        said = conversation(shown.get("conversation", ""))
+        situation = latest(self.reader, tuple(turn.text for turn in said if turn.party == "customer"))
+        listed = numbered(shown.get("strategies", ""))
+        return {"fitting": [n for n, text in listed.items() if self._fits(text, situation, chance)]}
+
+    def _fits(self, text: str, situation: Situation | None, chance: Chance) -> bool:
+        about, rates = self._about(text), self.teaching
+        if situation and not about.isdisjoint(_wanted(situation)):
+            return chance.happens(rates.insight, "fits", text)
+        harms = situation and any(need.move in situation.harmful and not need.forbid for need in about)
+        return chance.happens(rates.harmful if harms else rates.wrong, "fits", text)
+
     def _description(self, situation: Situation | None, chance: Chance) -> str:
         if situation is None or chance.happens(self.teaching.vague, "vague description"):
             return chance.pick(self.reader.world.phrases.vague_descriptions, "vague description", "which")

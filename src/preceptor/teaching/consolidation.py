@@ -20,12 +20,13 @@ from preceptor.teaching.pairs import hold_against
 from preceptor.teaching.pooling import positive
 from preceptor.teaching.recurring import recurring
 from preceptor.teaching.scenarios import same_scenarios
+from preceptor.teaching.suggestions import fitting
 
 RECURS = 2
 """Scenarios a strategy must recur in to be decided over all of them."""
 GENERAL = 3
 """Scenarios it must recur in to become general."""
-GROUPS = 40
+GROUPS = 60
 """Recurring strategies looked at, the most frequent first."""
 LOOKS = (60, 240, 720)
 """Pairs after which a recurring strategy is given up if it is behind, given up if hopeless, and decided."""
@@ -118,13 +119,15 @@ async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) 
 
 
 async def _lift(crew: Crew, notebook: Notebook) -> None:
-    """Decide what recurs over all scenarios in which it is open; what helps elsewhere too becomes general.
+    """Decide what recurs, or may matter elsewhere, over all scenarios in which it is open.
+
+    What helps outside of all of them too becomes general.
 
     What could not be shown in any one scenario, such as not to do what the student does only now and then, may show
     over all of them. The false discovery rate over the groups is kept (Benjamini and Hochberg 1995). Scenarios in which
     it is accepted already have no say: where it helps clearly, it would carry those in which it harms.
     """
-    groups = [Recurring(tuple(found)) for found in await recurring(crew, _unproven(crew, notebook), RECURS)][:GROUPS]
+    groups = await _groups(crew, notebook)
     open_ = [group for group in groups if group.open]
     scored = await crew.all("consolidation", [partial(_together, crew, notebook, group) for group in open_])
     chances = [_chance(scores) for scores in scored]
@@ -138,6 +141,28 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
             _make_general(crew, notebook, group, elsewhere)
         else:
             _keep_at_home(crew, notebook, group, won)
+
+
+async def _groups(crew: Crew, notebook: Notebook) -> list[Recurring]:
+    """What stands in several scenarios, or stands in one and may matter in others, the most frequent first."""
+    scenarios = [one for one in notebook.scenarios if _enough(crew, notebook, one.id)]
+    known = [Recurring(tuple(found)) for found in await recurring(crew, _unproven(crew, notebook), 1)]
+    known = [group for group in known if group.proven or len(group.open) >= RECURS]
+    matter = await fitting(crew, scenarios, [group.best.text for group in known])
+    groups = [_suggested(group, [id_ for id_, texts in matter.items() if group.best.text in texts]) for group in known]
+    recur = [group for group in groups if len(group.open | group.proven) >= RECURS]
+    return sorted(recur, key=lambda group: -len(group.members))[:GROUPS]
+
+
+def _suggested(group: Recurring, scenarios: Sequence[str]) -> Recurring:
+    """The group with its best wording proposed for more scenarios."""
+    best, held = group.best, group.open | group.proven
+    more = [
+        replace(best, id=Strategy.new_id(best.text, id_), scenario=id_, value=0.0, measured="proposed")
+        for id_ in scenarios
+        if id_ not in held
+    ]
+    return Recurring((*group.members, *more))
 
 
 def discoveries(chances: Sequence[float], level: float) -> list[bool]:
@@ -223,11 +248,12 @@ def _keep_at_home(crew: Crew, notebook: Notebook, group: Recurring, won: Mapping
     """In the words that were tried, which may not be those it was first written in there."""
     text = group.best.text
     for scenario, effect in won.items():
-        if len(notebook.guidance().of(scenario)) >= crew.settings.strategies_per_scenario:
+        if len(notebook.in_force(scenario)) >= crew.settings.slot_limit:
             continue
         first = next(strategy for strategy in group.members if strategy.scenario == scenario)
         kept = _accepted(replace(first, id=Strategy.new_id(text, scenario), text=text), effect)
-        earlier = notebook.evidence.get(first.id, []) if first.id != kept.id else []
+        known = notebook.evidence
+        earlier = [] if kept.id in known else known.get(first.id) or known.get(group.best.id, [])
         reason = f"It helps over the {len(group.open)} scenarios in which it was open, and in this one."
         notebook.refused.pop(kept.id, None)
         notebook.accepted[kept.id] = kept
@@ -248,9 +274,13 @@ def _unproven(crew: Crew, notebook: Notebook) -> list[Strategy]:
     return [
         strategy
         for strategy in (*notebook.accepted.values(), *unproven)
-        if strategy.scenario in notebook.book.scenarios
-        and len(notebook.held_back(strategy.scenario)) >= crew.settings.min_contexts
+        if strategy.scenario in notebook.book.scenarios and _enough(crew, notebook, strategy.scenario)
     ]
+
+
+def _enough(crew: Crew, notebook: Notebook, scenario: str) -> bool:
+    """Are there contexts enough to try anything on?"""
+    return len(notebook.held_back(scenario)) >= crew.settings.min_contexts
 
 
 def _in_turn(crew: Crew, notebook: Notebook, scenarios: Collection[str]) -> list[tuple[str, Context]]:

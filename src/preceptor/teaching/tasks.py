@@ -34,6 +34,16 @@ class MatchedStrategies(pydantic.BaseModel):
     """Numbers in the list shown."""
 
 
+class FittingStrategies(pydantic.BaseModel):
+    """Which of the instructions listed matter in a situation."""
+
+    fitting: list[int]
+    """Numbers in the list shown."""
+
+
 PLACE_CONTEXT = Task("place_context", PlacedContext, Prompt.load("preceptor.teaching", "place_context"))
 WRITE_STRATEGIES = Task("write_strategies", WrittenStrategies, Prompt.load("preceptor.teaching", "write_strategies"))
 MATCH_STRATEGIES = Task("match_strategies", MatchedStrategies, Prompt.load("preceptor.teaching", "match_strategies"))
+FITTING_STRATEGIES = Task(
+    "fitting_strategies", FittingStrategies, Prompt.load("preceptor.teaching", "fitting_strategies")
+)
