@@ -91,8 +91,8 @@ def _arm(line: Line, *, redact: bool) -> dict[str, Any]:
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "difference": _interval(verdict.difference),
-        "p": verdict.p,
-        "p_holm": verdict.adjusted,
+        "p": _known(verdict.p),
+        "p_holm": _known(verdict.adjusted),
         "verdict": verdict.word,
         "reason": verdict.reason,
     }
@@ -134,4 +134,8 @@ def _figure(value: Interval | float) -> dict[str, Any] | float:
 
 def _interval(found: Interval) -> dict[str, Any]:
     ends = {"value": found.value, "low": found.low, "high": found.high}
-    return {name: value if math.isfinite(value) else None for name, value in ends.items()} | {"n": found.n}
+    return {name: _known(value) for name, value in ends.items()} | {"n": found.n}
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

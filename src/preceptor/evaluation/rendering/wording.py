@@ -99,5 +99,7 @@ def title(measure: Measure) -> str:
 
 
 def chance(p: float) -> str:
-    """A p-value: no more digits than it has."""
+    """A p-value: no more digits than it has; none where the interval is a confidence sequence, which needs none."""
+    if math.isnan(p):
+        return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
