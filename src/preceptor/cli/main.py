@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import chat, demo, doctor, evaluate, export, init, library, runs, teach, world
+from preceptor.cli import chat, demo, doctor, evaluate, export, init, library, report, runs, teach, world
 from preceptor.errors import PreceptorError
 from preceptor.settings import threads
 
@@ -27,6 +27,7 @@ app.command()(init.init)
 app.command()(doctor.doctor)
 app.command()(teach.teach)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)

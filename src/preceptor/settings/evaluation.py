@@ -8,13 +8,14 @@ customer; a report needs nothing else.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from typing import Any, get_args
 
 import pydantic
 
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.crowd import Customers
-from preceptor.dialogue.customers import Customer, Voice, draw_customers
+from preceptor.dialogue.customers import CUSTOMER_TURN, Customer, Voice, draw_customers
 from preceptor.dialogue.domain import Domain
 from preceptor.dialogue.outlay import Role, Share
 from preceptor.dialogue.rollout import Rollout
@@ -25,7 +26,7 @@ from preceptor.evaluation.evaluate import evaluate
 from preceptor.evaluation.events import Event, Measured, Progress
 from preceptor.evaluation.measures import SATISFACTION
 from preceptor.evaluation.report import Report
-from preceptor.judging.judge import Judge
+from preceptor.judging.judge import COMPARE_REPLIES, RATE_CONVERSATION, Judge
 from preceptor.settings.arms import Cast, Stock, build, effort
 from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.models import world
@@ -70,6 +71,8 @@ class EvaluationRun:
             "domain": domain.model_dump(mode="json"),
             "arms": list(settings.arms),  # their order, which JSON with its keys sorted has not
             "stock": _STOCK.dump_python(stock, mode="json"),
+            "version": version("preceptor"),
+            "prompts": {task.name: task.prompt.hash for task in (CUSTOMER_TURN, RATE_CONVERSATION, COMPARE_REPLIES)},
         }
         return cls(project, db, Runs(db).create(KIND, kept, settings.seed), domain, settings, stock)
 
