@@ -14,7 +14,7 @@ whole library at equal tokens, the teacher?
 What these worlds cannot show: their students follow instructions and nothing else. They imitate no example, know the
 policy already, and neither thinking first nor criticising themselves makes them better. So those arms show what adding
 text costs, and no more; ask real models about them. Examples are given their chance by two arms whose students do in
-half of all cases, or always, what the examples do; the library is not compared with them for the targets.
+half of all cases, or always, what the examples do (and follow instructions as before).
 
 Last, what each strategy does, by leaving it out where it stood; `does harm` is the world's own account.
 
@@ -67,9 +67,9 @@ from preceptor.teaching.events import Event, IterationBegan
 from preceptor.teaching.teach import Taught
 
 UNLIMITED, GENERAL, FEW_SHOT = "whole library, unlimited", "general strategies", "few-shot"
-ASKED = (ALONE, GENERAL, FEW_SHOT, WHOLE, TEACHER)
+IMITATED = {f"{FEW_SHOT}, imitated {share:.0%}": share for share in (0.5, 1.0)}
+ASKED = (ALONE, GENERAL, FEW_SHOT, *IMITATED, WHOLE, TEACHER)
 """What the library is held against, one decision each."""
-IMITATED = (0.5, 1.0)
 SHOWN = 5
 """Strategies printed from each end of the order."""
 PROMPT = "{{role}}\n\n{{goal}}\n\n{instruction}\n\n{{policy}}"
@@ -149,10 +149,10 @@ def imitating(room: Classroom, student: Student) -> Iterator[Student]:
     """The student, were it to imitate examples; else it is the same."""
     world, id_ = room.world, room.world.roles["student"]
     reader = Reader(world)
-    for share in IMITATED:
+    for name, share in IMITATED.items():
         profile = world.profile(id_).model_copy(update={"imitates": share})
         other = world.model_copy(update={"models": {**world.models, id_: profile}})
-        yield replace(student, model=SimulatedModel(other, id_, reader), name=f"{FEW_SHOT}, imitated {share:.0%}")
+        yield replace(student, model=SimulatedModel(other, id_, reader), name=name)
 
 
 def texts(arms: Sequence[Agent], report: Report) -> dict[str, float]:

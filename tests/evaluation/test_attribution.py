@@ -153,7 +153,7 @@ async def test_a_reply_nobody_could_be_shown_loses(scene: Scene, report: Report)
         return f"({request.messages[0].content})" if BAD.text in request.messages[0].content else "Certainly."
 
     student = replace(scene.student, model=ScriptedModel("m", recites), finder=Fixed((BAD,)), name="taught")
-    found = await attribute(student, report, scene.judge, contexts=12)
+    found = await attribute(student, report, scene.judge, contexts=12, repeats=2)
     assert found.strategies[0].losses == 24
     assert found.strategies[0].verdict == "hurts"
 

@@ -16,8 +16,9 @@ Kind = Literal["strategy", "scenario"]
 
 CONTEXTS = 30
 """Contexts of a strategy, each another customer's."""
-REPEATS = 2
-"""Pairs of replies drawn in each."""
+REPEATS = 4
+"""Pairs of replies drawn in each. Most strategies reach few customers, and a tie in all pairs of one tells nothing: of
+189 strategies on 300 customers 36 were decided with four pairs, 4 with two."""
 GENERAL = "general"
 """Stands for the scenario of the general strategies."""
 
