@@ -124,6 +124,7 @@ class Desk:
     folder: Path
     here: bool = False
     """Runs that nobody interrupts are done by the same command in this process, which spares its start."""
+    command: str = "teach"
 
     @classmethod
     def open(
@@ -143,7 +144,7 @@ class Desk:
         return cls(folder, here)
 
     def start(self, *more: str) -> Teaching:
-        """`preceptor teach`, going on with the run there is, if any."""
+        """`preceptor teach` (or `evaluate`), going on with the run there is, if any."""
         return Teaching(self._words(*more), self.folder / "log")
 
     def teach(self, *more: str) -> Ended:
@@ -153,7 +154,7 @@ class Desk:
     def _words(self, *more: str) -> tuple[str, ...]:
         run = self.run
         onward = ("--resume", run.id) if run else ()
-        return ("teach", "--yes", "--project", str(self.folder), *onward, *more)
+        return (self.command, "--yes", "--project", str(self.folder), *onward, *more)
 
     @property
     def project(self) -> Project:
