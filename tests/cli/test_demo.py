@@ -17,6 +17,9 @@ def test_it_teaches_measures_and_says_what_is_next(
     assert code == 0
     assert "What was learned (simulated)" in out
     assert "Before and after (simulated)" in out
-    assert all(f"\n{arm} " in out for arm in ("student", "student with library", "teacher"))
+    (heading,) = (line for line in out.splitlines() if "student with library  " in line)
+    assert heading.split() == ["student", "student", "with", "library", "teacher"]
+    assert "student with library against student: " in out
+    assert f"--project {tmp_path / 'demo-2'}" in out
     assert f"preceptor library approve --accepted --project {tmp_path / 'demo-2'}" in out
     assert list((tmp_path / "demo").iterdir()) == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +13,6 @@ from preceptor.cli.options import SetOption
 
 if TYPE_CHECKING:
     from preceptor.evaluation.report import Report
-    from preceptor.library.model import Guidance
     from preceptor.settings.project import Project
     from preceptor.storage.database import Database
     from preceptor.teaching.teach import Taught
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Kind = Literal["simulated", "local"]
 """What the student is: one of the world's, or SmolLM2 on this machine (`cli.local`)."""
 REAL: dict[Kind, str] = {"simulated": "simulated", "local": "real student, all others simulated"}
+TAUGHT = "student with library"
 SHOWN = 12
 """Strategies printed: about a screen."""
 
@@ -52,8 +53,6 @@ def demo(
 
 def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -> None:
     """Teach, measure, and say what to do next."""
-    import anyio
-
     from preceptor.cli.teach import run
     from preceptor.settings.project import Project
     from preceptor.settings.teaching import TeachingRun
@@ -63,9 +62,14 @@ def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -
     with project.database(create=True) as db:
         taught = run(TeachingRun.begin(project, db), project.providers(), json=False, options=overrides)
         _show(taught, REAL[student])
+        if not taught.accepted:
+            typer.echo("With no strategies there is nothing to compare.")
+            return
         typer.echo(f"\nServing {customers} unseen customers three times…")
-        _table(anyio.run(_measure, project, db, taught.guidance, customers), REAL[student])
+        report, run_id = _measure(project, db, customers)
+        _table(report, REAL[student], project.settings.project.currency)
     typer.echo("Nothing reaches a customer before a person has approved it. Next:")
+    typer.echo(f"  preceptor report {run_id} --project {place}")
     typer.echo(f"  preceptor library list --project {place}")
     typer.echo(f"  preceptor library approve --accepted --project {place}")
     typer.echo(f"  preceptor library release --project {place}")
@@ -94,51 +98,27 @@ def _show(taught: "Taught", mark: str) -> None:
     typer.echo(f"{learned}, because they did not measurably help. It stopped because {taught.reason}.")
 
 
-async def _measure(project: "Project", db: "Database", guidance: "Guidance", customers: int) -> "Report":
-    """The student alone, taught, and its teacher, on customers whose wordings none of them has met."""
-    from preceptor.dialogue.agent import Agent
-    from preceptor.dialogue.agents import ModelAgent
-    from preceptor.dialogue.crowd import Customers
-    from preceptor.evaluation.evaluate import evaluate
-    from preceptor.judging.judge import Judge
-    from preceptor.llm.stopping import Stop
-    from preceptor.settings.models import world
-    from preceptor.settings.schema import Simulated
-    from preceptor.storage.runs import Runs
-    from preceptor.student.student import Student
+def _measure(project: "Project", db: "Database", customers: int) -> "tuple[Report, str]":
+    """The student alone, taught, and its teacher, on customers whose wordings none of them has met; and the run."""
+    from preceptor.cli.evaluate import run
+    from preceptor.settings.evaluation import EvaluationRun
+    from preceptor.settings.schema import ArmSection, EvaluationSection, LibraryArm, StudentArm, TeacherArm
 
-    domain, providers, lessons = project.domain(), project.providers(), project.settings.teaching
-    played = project.settings.models.customer
-    assert isinstance(played, Simulated)
-    unseen = world(played.world, project.folder).roles["unseen"]
-    voice = providers.model(played.model_copy(update={"model": unseen}))
-    crowd = Customers.draw(domain, voice, customers, lessons.seed + 1, lessons.max_turns)
-    run = Runs(db).create("evaluate", project.resolved(), lessons.seed)
-    async with project.team(db, run.id, Stop(), providers) as team:
-        student = Student(team.models["student"], domain)
-        arms: list[Agent] = [
-            student,
-            student.using(guidance, project.embedder(), limit=lessons.slot_limit),
-            ModelAgent(team.models["teacher"], domain, name="teacher"),
-        ]
-        report = await evaluate(arms, crowd, Judge(team.models["judge"], domain))
-    Runs(db).finish(run.id, "done")
-    return report
+    arms: dict[str, ArmSection] = {
+        "student": StudentArm(kind="student"),
+        TAUGHT: LibraryArm(kind="library", release="candidate"),
+        "teacher": TeacherArm(kind="teacher"),
+    }
+    section = EvaluationSection(customers=customers, duels=0, arms=arms)
+    settings = project.settings.model_copy(update={"evaluation": section})
+    task = EvaluationRun.begin(replace(project, settings=settings), db)
+    return run(task, project.providers(), json=False), task.run.id
 
 
-def _table(report: "Report", mark: str) -> None:
-    from preceptor.cli import tables
+def _table(report: "Report", mark: str, currency: str) -> None:
+    from preceptor.cli.results import show_report
+    from preceptor.evaluation.measures import RESOLVED, SATISFACTION
 
-    alone, taught, teacher = (arm.name for arm in report.arms)
-    rows = [(arm.name, report.satisfaction(arm.name), _resolved(report, arm.name), arm.unscored) for arm in report.arms]
-    headings = ("", "satisfaction, 1 to 5 [95 %]", "resolved", "unscored")
-    tables.show(headings, rows, f"\nBefore and after ({mark})")
-    difference, gap = report.difference(taught, alone), report.gap_closed(taught, alone, teacher)
-    typer.echo(f"With the library against without, paired: {difference} ({difference.verdict}).")
-    typer.echo(f"Share of the distance to the teacher closed: {gap}.")
+    show_report(report, currency, mark, title="Before and after", measures=(SATISFACTION, RESOLVED))
+    typer.echo(f"Share of the distance to the teacher closed: {report.gap_closed(TAUGHT, 'student', 'teacher')}.")
     typer.echo(f"It shows the method, not your models: {mark}.\n")
-
-
-def _resolved(report: "Report", arm: str) -> str:
-    conversations = report.arm(arm).conversations
-    return f"{sum(c.ending == 'resolved' for c in conversations) / len(conversations):.0%}"

@@ -130,6 +130,8 @@ def _tell(report: "Report", task: "EvaluationRun", *, json: bool) -> None:
         typer.echo(canonical({"event": "Report", "run": task.run.id, **figures(report)}).decode())
         return
     project = task.project
-    show_report(report, project.settings.project.currency, simulated=project.simulated)
+    show_report(report, project.settings.project.currency, "simulated" if project.simulated else "")
+    if project.simulated:
+        typer.echo("Simulated: these figures show how the method works, and nothing about real models.")
     where = f" --project {project.folder}" if project.folder != Path() else ""
     typer.echo(f"Next: preceptor report {task.run.id}{where}")

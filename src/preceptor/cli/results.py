@@ -1,6 +1,7 @@
 """What an evaluation found, as tables for a terminal."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,25 +12,34 @@ if TYPE_CHECKING:
     from preceptor.evaluation.statistics import Interval
 
 
-def show_report(report: "Report", currency: str, *, simulated: bool, title: str = "Arms") -> None:
-    """Arms × measures with intervals, then what is missing, then the verdicts."""
+def show_report(
+    report: "Report",
+    currency: str,
+    mark: str = "",
+    *,
+    title: str = "Arms",
+    measures: "Sequence[Measure] | None" = None,
+) -> None:
+    """Arms × measures (all that say something, when not given) with intervals, what is missing, and the verdicts.
+
+    `mark`: what must stand beside the figures, such as ``simulated``.
+    """
     from preceptor.cli import tables
 
     headings = ("", *report.names)
     rows = [
         (_heading(measure, currency), *(_cell(report.mean(name, measure), measure) for name in report.names))
-        for measure in report.measured
+        for measure in measures or report.measured
     ]
-    mark = tables.mark(simulated)
-    tables.show(headings, rows, f"\n{title}{mark}: means over {report.customers:,} customers [95 %]")
+    marked = f" ({mark})" if mark else ""
+    typer.echo(f"\n{title}{marked}: means over {report.customers:,} customers [95 %]")
+    tables.show(headings, rows)
     for arm in report.arms:
         for reason, count in arm.reasons.items():
             typer.echo(f"Unscored, {arm.name}: {count} × {reason}")
     typer.echo("")
     for verdict in report.verdicts():
         typer.echo(str(verdict))
-    if simulated:
-        typer.echo("Simulated: these figures show how the method works, and nothing about real models.")
 
 
 def _heading(measure: "Measure", currency: str) -> str:

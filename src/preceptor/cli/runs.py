@@ -87,7 +87,7 @@ def _show_arms(project: "Project", run: "Run") -> None:
         except UserError as none_yet:
             typer.echo(str(none_yet))
         else:
-            show_report(report, project.settings.project.currency, simulated=project.simulated)
+            show_report(report, project.settings.project.currency, "simulated" if project.simulated else "")
 
 
 def _status(runs: "Runs", run: "Run") -> str:
