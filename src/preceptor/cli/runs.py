@@ -71,7 +71,8 @@ def show(
     tables.show(("role", "answers", "calls", "tokens", loaded.settings.project.currency), used)
     if found.kind == "evaluate":
         _show_arms(loaded, found)
-    tables.show(("at", "what happened"), [(event.at[:19], _words(found.kind, event)) for event in events])
+    told = [(event.at[:19], words) for event in events if (words := _words(found.kind, event))]
+    tables.show(("at", "what happened"), told)
     if found.status in ("stopped", "failed", "running") and found.kind in ("teach", "evaluate"):
         typer.echo(f"To go on with it: preceptor {found.kind} --resume {found.id}")
 
