@@ -9,9 +9,13 @@ import typer
 from preceptor.cli.options import AuthorOption, NoteOption, ProjectOption, SetOption
 
 if TYPE_CHECKING:
-    from preceptor.library.model import Decision
+    from preceptor.library.model import Decision, Release
     from preceptor.library.store import Library
+    from preceptor.settings.project import Project
+    from preceptor.storage.database import Database
 
+SHOWN = 10
+"""Strategies that are lost and named."""
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Strategies, by id or the beginning of it.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A strategy's id, or the beginning of it.")]
 
@@ -93,20 +97,66 @@ def edit(
 
 
 def release(
-    author: AuthorOption, note: NoteOption = "", project: ProjectOption = Path(), overrides: SetOption = None
+    author: AuthorOption,
+    note: NoteOption = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what would be lost against the live release; release nothing.")
+    ] = False,
+    project: ProjectOption = Path(),
+    overrides: SetOption = None,
 ) -> None:
     """Freeze what is approved, and make it live.
 
-    A release is named by its content and never changes.
+    A release is named by its content and never changes. Where the live release gave strategies that the new one would
+    not give, it warns; no model is asked for that.
     """
-    from preceptor.cli.library.opened import opened
+    from preceptor.settings.project import Project
 
-    with opened(project, overrides) as (loaded, library):
-        if loaded.settings.library.approve_by_rule:
+    loaded = Project.load(project, overrides or ())
+    with loaded.database() as db:
+        library, before = loaded.library(db), loaded.library(db).live()
+        if loaded.settings.library.approve_by_rule and not check:
             approved = library.approve_accepted(author, "library.approve_by_rule")
             typer.echo(f"{len(approved)} strategies approved by rule, as the settings say.")
-        made = library.release(author, note)
-    typer.echo(f"Release {made.hash[:12]} is live: {len(made.guidance.strategies)} strategies. Next: preceptor chat")
+        made = None if check else library.release(author, note)
+        if before:
+            _warn(loaded, db, before, made)
+    if made:
+        count = len(made.guidance.strategies)
+        typer.echo(f"Release {made.hash[:12]} is live: {count} strategies. Next: preceptor chat")
+    elif not before:
+        typer.echo("No release is live, so nothing can be lost.")
+
+
+def _warn(project: "Project", db: "Database", before: "Release", made: "Release | None") -> None:
+    """Say what the release that was live gave and the new one (or what is approved now) does not, and what a stored
+    evaluation of both found."""
+    from preceptor.evaluation.replay import replay
+    from preceptor.settings.releases import held_against
+
+    new = made.guidance if made else project.library(db).guidance("approved")
+    if new.hash == before.hash:
+        typer.echo("Nothing changed since the live release.")
+        return
+    limit = project.settings.teaching.slot_limit
+    found = replay(before.guidance, new, project.embedder(db), limit=limit)
+    if not found.poorer:
+        typer.echo(f"Nothing is lost in the {found.contexts:,} kept contexts where {before.hash[:12]} gave strategies.")
+    else:
+        typer.echo(
+            f"Warning: in {found.poorer:,} of {found.contexts:,} kept contexts where {before.hash[:12]} gave "
+            f"strategies, some are not given any more; in {found.bare:,}, none is.",
+            err=True,
+        )
+        for one in found.lost[:SHOWN]:
+            why = "in it, but not found there" if one.held else "not in it"
+            typer.echo(f"  {one.contexts:>5,} × {one.strategy.id} ({why}): {one.strategy.text}", err=True)
+        if len(found.lost) > SHOWN:
+            typer.echo(f"  … and {len(found.lost) - SHOWN:,} more strategies", err=True)
+    for sentence in held_against(db, new, before.guidance):
+        typer.echo(sentence, err=bool(found.poorer))
+    if found.poorer and made:
+        typer.echo("`preceptor library rollback` goes back to the release before.", err=True)
 
 
 def rollback(
