@@ -9,7 +9,8 @@ from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
 from preceptor.retrieval.embedding import StaticEmbedder, Vectors
 from preceptor.retrieval.features import Weights
-from preceptor.retrieval.matcher import Example, Matcher, conversations
+from preceptor.retrieval.groups import conversations
+from preceptor.retrieval.matcher import Example, Matcher
 
 STATIC = StaticEmbedder()
 

@@ -40,7 +40,7 @@ def some(count: int, seed: int = 0) -> tuple[Features, np.ndarray[tuple[int], np
 
 
 def fitted(features: Features, labels: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Ridge:
-    return Ridge.fit(kernel(likeness(features, features)), targets(labels, 5), diagonal(labels))
+    return Ridge.fit(kernel(likeness(features, features)), targets(labels, 5), diagonal(labels, np.arange(len(labels))))
 
 
 def test_likeness_is_at_most_one_and_one_for_the_same() -> None:
@@ -55,7 +55,7 @@ def test_left_out_in_closed_form_is_left_out_by_fitting_again() -> None:
     out = np.array([3, 7, 21])
     kept = np.setdiff1d(np.arange(40), out)
     fewer = features.rows(kept)
-    ridge = Ridge.fit(kernel(likeness(fewer, fewer)), targets(labels[kept], 5), diagonal(labels)[kept])
+    ridge = Ridge.fit(kernel(likeness(fewer, fewer)), targets(labels[kept], 5), diagonal(labels, np.arange(40))[kept])
     again = Whole(fewer, labels[kept], ridge)
     np.testing.assert_allclose(fitted(features, labels).without(out), again.score(features.rows(out)), atol=2e-3)
 
@@ -65,7 +65,7 @@ def test_neighbours_that_are_all_examples_score_as_the_whole() -> None:
     queries, _ = some(10, seed=1)
     queries = features.rows(np.arange(10))
     whole = Whole(features, labels, fitted(features, labels))
-    local = Local(features, labels, 5, ExactSearch(features.dense), 0)
+    local = Local(features, labels, 5, ExactSearch(features.dense), diagonal(labels, np.arange(60)), 0)
     np.testing.assert_allclose(local.score(queries), whole.score(queries), atol=2e-3)
 
 
@@ -81,7 +81,8 @@ def test_the_index_finds_what_exact_search_finds(count: int) -> None:
 
 def test_scores_and_calibration_are_the_same_through_both_searches() -> None:
     features, labels = some(700)
-    exact = Local(features, labels, 5, ExactSearch(features.dense), 0)
-    index = Local(features, labels, 5, IndexSearch(features.dense), 0)
+    each = diagonal(labels, np.arange(700))
+    exact = Local(features, labels, 5, ExactSearch(features.dense), each, 0)
+    index = Local(features, labels, 5, IndexSearch(features.dense), each, 0)
     queries = features.rows(np.arange(0, 700, 50))
     np.testing.assert_allclose(index.score(queries), exact.score(queries), atol=0.02)

@@ -18,6 +18,9 @@ from preceptor.retrieval.windows import WINDOWS, Read, Reader, spoken, starts
 
 Matrix = NDArray[np.float32]
 
+BEFORE = 0.2
+"""Share of likeness that is left to what came before, where that counts. 0.1 to 0.3 measured alike."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -27,6 +30,10 @@ class Weights:
     """Of each of `WINDOWS`; they sum to 1."""
     lexical: float
     """Of words against word vectors, 0 to 1."""
+    opening: bool = False
+    """Openings are alike in being openings, whatever they say."""
+    history: bool = False
+    """What the conversation was about at the customer's turn before counts as well; only together with `opening`."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,13 @@ class Features:
     """n contexts. Rows are scaled so that the dot products of two contexts, words and vectors, add up to likeness."""
 
     dense: Matrix
-    """n × (windows × dim)."""
+    """n × (windows × dim, and more where what came before counts)."""
     lexical: sp.csr_array
     """n × (windows × (words + 1))."""
+
+    def after(self, before: Matrix) -> "Features":
+        """With what was said before in view: n × labels, 0 to 1, rows of zeros where nothing was."""
+        return Features(np.hstack([self.dense, np.sqrt(np.float32(BEFORE)) * before]), self.lexical)
 
     def __len__(self) -> int:
         return len(self.dense)
@@ -83,22 +94,28 @@ class Views:
     """Per window n × dim, unit rows."""
     lexical: tuple[sp.csr_array, ...]
     """Per window n × (words + 1), unit rows."""
+    opening: Matrix
+    """(n,): 1 where it is the customer's first turn, else 0."""
 
     def rows(self, index: NDArray[np.intp]) -> "Views":
-        return Views(tuple(part[index] for part in self.dense), tuple(part[index] for part in self.lexical))
+        words = tuple(part[index] for part in self.lexical)
+        return Views(tuple(part[index] for part in self.dense), words, self.opening[index])
 
     def weighted(self, weights: Weights) -> Features:
         # Both sides of a dot product carry the root of a weight.
-        shares = [np.float32(share) for share in weights.windows]
+        shares = [np.float32((1 - BEFORE * weights.opening) * share) for share in weights.windows]
         dense = [
             np.sqrt(s * np.float32(1 - weights.lexical)) * part for s, part in zip(shares, self.dense, strict=True)
         ]
         words = [np.sqrt(s * np.float32(weights.lexical)) * part for s, part in zip(shares, self.lexical, strict=True)]
+        if weights.opening:
+            dense.append(np.sqrt(np.float32(BEFORE)) * self.opening[:, None])
         return Features(np.hstack(dense), sp.hstack(words, format="csr"))
 
 
 def likeness(left: Features, right: Features) -> Matrix:
-    """len(left) × len(right): the weighted mean of cosines over windows, of vectors and of words; at most 1."""
+    """len(left) × len(right): the weighted mean of cosines over windows, of vectors and of words, and of
+    what came before; at most 1."""
     words = left.lexical @ right.across
     return np.asarray(products(left.dense, right.dense) + words.toarray(), np.float32)
 
@@ -125,7 +142,8 @@ def read_contexts(
     counts = [member @ table for member in members]
     known = words if words.idf else Vocabulary(words.ids, tuple(map(_idf, counts)))
     dense = tuple(unit(member @ vectors) for member in members)
-    return Views(dense, tuple(map(_weighted, counts, known.idf))), known
+    opening = np.array([sum(turn.party == "customer" for turn in turns) <= 1 for turns in said], np.float32)
+    return Views(dense, tuple(map(_weighted, counts, known.idf)), opening), known
 
 
 def _members(said: Sequence[Sequence[Turn]], order: dict[str, int]) -> list[sp.csr_array]:

@@ -20,7 +20,7 @@ SHARPNESS = 2.0
 """Kernel = exp(SHARPNESS × (likeness − 1)). 1 to 3 measured alike; a kernel linear in likeness lost 7 points on
 single messages (Banking77)."""
 RIDGE = 0.1
-"""Added to the kernel's diagonal for a label with as many examples as most. 0.03 to 0.3 measured alike."""
+"""Added to the kernel's diagonal for a label with as many conversations as most. 0.03 to 0.3 measured alike."""
 
 
 def kernel(alike: Matrix) -> Matrix:
@@ -35,9 +35,13 @@ def targets(labels: Index, count: int) -> Matrix:
     return hot
 
 
-def diagonal(labels: Index) -> Matrix:
-    """(examples,): `RIDGE`, more for labels with more examples, so that a label is not likelier for having more."""
-    held = np.bincount(labels[labels >= 0])
+def diagonal(labels: Index, groups: Index) -> Matrix:
+    """(examples,): `RIDGE`, more for labels with more conversations, so that a label is not likelier for having more.
+
+    Conversations, not examples: a label whose conversations are long is not met more often for it.
+    """
+    pairs = np.unique(np.stack([labels, groups], axis=1)[labels >= 0], axis=0)
+    held = np.bincount(pairs[:, 0], minlength=int(labels.max(initial=-1)) + 1)
     usual = held[held > 0].mean() if held.any() else 1.0
     share = np.where(labels >= 0, held[labels] / usual, 1.0) if held.any() else np.ones(len(labels))
     return np.asarray(RIDGE * share, np.float32)
@@ -64,6 +68,12 @@ class Ridge:
         block = self.inverse[np.ix_(left_out, left_out)]
         missed = scipy.linalg.solve(block, self.by_label.T[left_out], assume_a="pos")
         return np.asarray(self.targets[left_out] - missed, np.float32)
+
+    def says(self, kernel: Matrix, without: Index) -> Matrix:
+        """What the fit without some examples would say of others: others × labels. `kernel`: others × examples."""
+        block = self.inverse[np.ix_(without, without)]
+        missed = scipy.linalg.solve(block, self.by_label.T[without], assume_a="pos")
+        return np.asarray(kernel @ self.by_label.T - (kernel @ self.inverse[:, without]) @ missed, np.float32)
 
     def without_each(self, groups: Index) -> Matrix:
         """What is said of each example by the fit without its group: examples × labels."""

@@ -2,28 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
 from preceptor.retrieval.calibration import Calibration, calibrate, probabilities
 from preceptor.retrieval.embedding import Embedder
-from preceptor.retrieval.features import Features, Matrix, Vocabulary, Weights, likeness, read_contexts
-from preceptor.retrieval.kernel import Index
-from preceptor.retrieval.scoring import TOGETHER, Scorer, scorer
+from preceptor.retrieval.features import Matrix, Views, Vocabulary, Weights, read_contexts
+from preceptor.retrieval.groups import apart, conversations
+from preceptor.retrieval.history import earlier, learned, shares
+from preceptor.retrieval.scoring import TOGETHER, Scorer, Whole, scorer
 from preceptor.retrieval.weighing import weigh
-from preceptor.retrieval.windows import Reader, spoken
-
-OPENING_WORDS = 8
-"""Contexts whose first words agree are taken to come from one conversation; a greeting alone is too short to tell."""
-
-TWINS = 0.7
-"""Likeness in words alone, which means the same for every embedder, from which two contexts are taken for the same
-wording, names and typing errors apart."""
+from preceptor.retrieval.windows import Reader
 
 
 @dataclass(frozen=True)
@@ -62,6 +53,8 @@ class Matcher:
     embedder_id: str
     weights: Weights
     calibration: Calibration
+    _first: Scorer | None
+    """Says what a context was about at the customer's turn before, where that helps."""
     _scorer: Scorer
     _reader: Reader
     _vocabulary: Vocabulary
@@ -98,13 +91,19 @@ class Matcher:
         reader = Reader(embedder)
         views, vocabulary = read_contexts(contexts, reader)
         numbers, groups = which.astype(np.intp), conversations(contexts)
-        chosen = weights or weigh(views, numbers, groups, len(labels), seed)
+        before = _earlier(contexts, reader, vocabulary)
+        chosen = weights or weigh(views, before, numbers, groups, len(labels), seed)
         features = views.weighted(chosen)
-        fitted = scorer(features, numbers, len(labels), seed)
-        wording = views.weighted(Weights(chosen.windows, 1.0))
-        left_out = fitted.left_out(apart(groups, wording), np.arange(len(examples) + len(background)))
+        strangers = apart(groups, views, chosen)
+        fitted = scorer(features, numbers, groups, len(labels), seed)
+        first = None
+        if chosen.history and before is not None and isinstance(fitted, Whole):
+            first = fitted
+            said = learned(first.ridge, features, before.weighted(chosen), strangers, views.opening)
+            fitted = Whole.fit(features.after(said), numbers, groups, len(labels))
+        left_out = fitted.left_out(strangers, np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
-        return cls(labels, embedder.id, chosen, calibration, fitted, reader, vocabulary)
+        return cls(labels, embedder.id, chosen, calibration, first, fitted, reader, vocabulary)
 
     def match(self, turns: Sequence[Turn]) -> Match:
         """The labels of a context, likeliest first, and whether it belongs to any.
@@ -119,7 +118,13 @@ class Matcher:
         if not self.labels or not contexts:
             return [Match((), 0.0, self.calibration.threshold) for _ in contexts]
         views, _ = read_contexts(contexts, self._reader, self._vocabulary)
-        return [self._judge(scores) for scores in self._scorer.score(views.weighted(self.weights))]
+        features = views.weighted(self.weights)
+        if self._first is not None and not views.opening.all():
+            before, _ = read_contexts([earlier(turns) for turns in contexts], self._reader, self._vocabulary)
+            features = features.after(shares(self._first.score(before.weighted(self.weights)), views.opening))
+        elif self._first is not None:
+            features = features.after(np.zeros((len(features), len(self.labels)), np.float32))
+        return [self._judge(scores) for scores in self._scorer.score(features)]
 
     def _judge(self, scores: Matrix) -> Match:
         shares = probabilities(scores, self.calibration.temperature)
@@ -128,27 +133,9 @@ class Matcher:
         return Match(ranked, float(scores[order[0]]), self.calibration.threshold)
 
 
-def conversations(contexts: Sequence[Sequence[Turn]]) -> Index:
-    """A number per context, equal where they seem to come from one conversation."""
-    seen: dict[tuple[str, ...], int] = {}
-    return np.array([seen.setdefault(_opening(context), len(seen)) for context in contexts], np.intp)
-
-
-def apart(groups: Index, features: Features) -> Index:
-    """Groups, joined where their contexts say nearly the same.
-
-    Customers to come will put it in words of their own, so how sure to be is learned from contexts without their twins.
-    """
-    if not 0 < len(groups) <= TOGETHER:
-        return groups
-    twins = sp.csr_array(likeness(features, features) >= TWINS)
-    members = sp.csr_array((np.ones(len(groups), np.int32), (groups, np.arange(len(groups)))))
-    return np.asarray(connected_components(members.T @ members + twins, directed=False)[1], np.intp)
-
-
-def _opening(context: Sequence[Turn]) -> tuple[str, ...]:
-    """The first turns of a context, up to `OPENING_WORDS`."""
-    texts = [turn.text for turn in spoken(context)]
-    lengths = accumulate(len(text.split()) for text in texts)
-    enough = next((index for index, length in enumerate(lengths) if length >= OPENING_WORDS), len(texts))
-    return tuple(texts[: enough + 1])
+def _earlier(contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary) -> Views | None:
+    """The contexts one customer turn earlier; None where a library is too large, or too plain, to look at them."""
+    past = [earlier(turns) for turns in contexts]
+    if len(contexts) > TOGETHER or not any(past):
+        return None
+    return read_contexts(past, reader, vocabulary)[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -42,12 +42,11 @@ class Scorer(Protocol):
         """`groups`: a conversation number per example; `real`: the examples that are contexts someone was in."""
 
 
-def scorer(examples: Features, labels: Index, count: int, seed: int) -> Scorer:
-    """`labels`: per example, −1 for background; `count`: how many labels there are."""
+def scorer(examples: Features, labels: Index, groups: Index, count: int, seed: int) -> Scorer:
+    """`labels`: per example, −1 for background; `groups`: its conversation; `count`: how many labels there are."""
     if len(examples) <= TOGETHER:
-        alike = likeness(examples, examples)
-        return Whole(examples, labels, Ridge.fit(kernel(alike), targets(labels, count), diagonal(labels)))
-    return Local(examples, labels, count, nearest(examples.dense), seed)
+        return Whole.fit(examples, labels, groups, count)
+    return Local(examples, labels, count, nearest(examples.dense), diagonal(labels, groups), seed)
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,12 @@ class Whole:
     examples: Features
     labels: Index
     ridge: Ridge
+
+    @classmethod
+    def fit(cls, examples: Features, labels: Index, groups: Index, count: int) -> "Whole":
+        alike = likeness(examples, examples)
+        ridge = Ridge.fit(kernel(alike), targets(labels, count), diagonal(labels, groups))
+        return cls(examples, labels, ridge)
 
     def score(self, contexts: Features) -> Matrix:
         return products(kernel(likeness(contexts, self.examples)), self.ridge.by_label)
@@ -87,6 +92,7 @@ class Local:
     labels: Index
     count: int
     search: Nearest
+    diagonal: Matrix
     seed: int
 
     def score(self, contexts: Features) -> Matrix:
@@ -108,10 +114,6 @@ class Local:
     def _others(self, groups: Index, at: int, found: Index) -> Index:
         return np.asarray(found[groups[found] != groups[at]])
 
-    @cached_property
-    def _diagonal(self) -> Matrix:
-        return diagonal(self.labels)
-
     def _strangers(self, groups: Index, at: int, found: Index) -> Index:
         other = self._others(groups, at, found)
         return np.asarray(other[(self.labels[other] != self.labels[at]) | (self.labels[at] < 0)])
@@ -126,7 +128,7 @@ class Local:
         alike = likeness(context, near)[0]
         best = np.sort(np.argsort(-alike, kind="stable")[:NEIGHBOURS])
         near = near.rows(best)
-        ridged = kernel(likeness(near, near)) + np.diag(self._diagonal[found[best]])
+        ridged = kernel(likeness(near, near)) + np.diag(self.diagonal[found[best]])
         weights = scipy.linalg.solve(ridged, kernel(alike[best]), assume_a="pos")
         return np.asarray(weights @ targets(self.labels[found[best]], self.count), np.float32)
 

@@ -3,37 +3,84 @@
 In some libraries the whole conversation tells the label, in others the customer's last words; some repeat set phrases,
 others never say a thing twice in the same words. A few coarse choices are compared. The even one stands unless another
 is better beyond chance, and every one keeps a part for the short windows, because a library does not show how its
-customers change the subject.
+customers change the subject. What came before counts where it helps.
 """
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
-from preceptor.retrieval.features import Features, Matrix, Views, Weights, likeness
-from preceptor.retrieval.kernel import Index, Ridge, diagonal, kernel, split, targets
+from preceptor.retrieval.calibration import probabilities, temperature
+from preceptor.retrieval.features import Matrix, Views, Weights
+from preceptor.retrieval.groups import apart
+from preceptor.retrieval.history import learned
+from preceptor.retrieval.kernel import Index, split
+from preceptor.retrieval.scoring import LeftOut, Whole
 
 SAMPLE = 800
 """Contexts looked at, as whole conversations: enough to tell the choices apart, a few hundredths of a second each."""
+FEWEST = 10
+"""Groups left out from which on their standard error says something."""
 EVEN = (0.33, 0.33, 0.34)
 WHOLE = (0.1, 0.15, 0.75)
 LAST = (0.7, 0.15, 0.15)
 CHOICES = tuple(Weights(windows, lexical) for windows, lexical in product((EVEN, WHOLE, LAST), (0.3, 0.6)))
 
 
-def weigh(views: Views, labels: Index, groups: Index, count: int, seed: int) -> Weights:
+def weigh(views: Views, before: Views | None, labels: Index, groups: Index, count: int, seed: int) -> Weights:
     """The first of `CHOICES`, or the one under which most left-out conversations find their labels.
 
-    `labels`: per context, −1 for none; `groups`: its conversation; `count`: of labels.
+    `before`: the earlier contexts, if they may be looked at; `labels`: per context, −1 for none; `groups`: its
+    conversation; `count`: of labels.
     """
     sample = _sample(groups, seed)
-    some, truth = views.rows(sample), labels[sample]
+    some, truth, together = views.rows(sample), labels[sample], groups[sample]
     if len(np.unique(truth[truth >= 0])) < 2:
         return CHOICES[0]
-    wrong = [_wrong(some.weighted(choice), truth, groups[sample], count) for choice in CHOICES]
+    wrong = [_wrong(Whole.fit(some.weighted(c), truth, together, count), truth, together) for c in CHOICES]
     gains = [_gain(wrong[0], other) for other in wrong]
-    best = int(np.argmax(gains))
-    return CHOICES[best] if gains[best] > 0 else CHOICES[0]
+    best = int(np.argmax(gains)) if max(gains) > 0 else 0
+    return _with_before(some, before and before.rows(sample), CHOICES[best], truth, together, count)
+
+
+def _with_before(
+    views: Views, before: Views | None, weights: Weights, labels: Index, groups: Index, count: int
+) -> Weights:
+    """The weights, with what came before where it lowers the log loss of contexts left out with their twins: it tells
+    most about wordings nobody has met, and more often makes the right label likelier than it makes it first."""
+    known = np.flatnonzero(labels >= 0)
+    later = known[views.opening[known] == 0]
+    if not 0 < len(later) < len(known):
+        return weights
+    strangers = apart(groups, views, weights)
+    opening = replace(weights, opening=True)
+    plain, features = Whole.fit(views.weighted(weights), labels, groups, count), views.weighted(opening)
+    aware = Whole.fit(features, labels, groups, count)
+    if _less(plain, aware, labels, strangers, known) <= 0:
+        return weights
+    if before is None:
+        return opening
+    said = learned(aware.ridge, features, before.weighted(opening), strangers, views.opening)
+    informed = Whole.fit(features.after(said), labels, groups, count)
+    # Two standard errors, because it costs a second fit and, where subjects never change, a point at second turns.
+    return replace(opening, history=_less(aware, informed, labels, strangers, later, errors=2) > 0)
+
+
+def _less(first: Whole, other: Whole, labels: Index, groups: Index, asked: Index, errors: float = 1) -> float:
+    """How much lower the other's log loss is, group by group; see `_gain`."""
+    losses = [_losses(fitted, labels, groups, asked) for fitted in (first, other)]
+    means = [np.array([some[members].mean() for members in split(groups[asked])], np.float32) for some in losses]
+    # What is left when nearly all are twins of each other shows nothing.
+    return _gain(means[0], means[1], errors) if len(means[0]) >= FEWEST else 0.0
+
+
+def _losses(fitted: Whole, labels: Index, groups: Index, asked: Index) -> Matrix:
+    """(asked,): the log loss of each context left out with its group."""
+    said = fitted.ridge.without_each(groups)[asked]
+    share = temperature(LeftOut(said, labels[asked], np.zeros(0, np.float32), np.zeros(0, np.intp)))[0]
+    right = probabilities(said, share)[np.arange(len(asked)), labels[asked]]
+    return np.asarray(-np.log(np.maximum(right, 1e-6)), np.float32)
 
 
 def _sample(groups: Index, seed: int) -> Index:
@@ -44,16 +91,15 @@ def _sample(groups: Index, seed: int) -> Index:
     return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.intp)
 
 
-def _wrong(features: Features, labels: Index, groups: Index, count: int) -> Matrix:
+def _wrong(fitted: Whole, labels: Index, groups: Index) -> Matrix:
     """(conversations,): the share of each one's contexts that, left out, are given another label."""
-    alike = likeness(features, features)
-    said = Ridge.fit(kernel(alike), targets(labels, count), diagonal(labels)).without_each(groups)
+    said = fitted.ridge.without_each(groups)
     known = np.flatnonzero(labels >= 0)
     wrong = (said[known].argmax(axis=1) != labels[known]).astype(np.float32)
     return np.array([wrong[members].mean() for members in split(groups[known])], np.float32)
 
 
-def _gain(first: Matrix, other: Matrix) -> float:
-    """How many fewer of the other's are wrong, less one standard error."""
+def _gain(first: Matrix, other: Matrix, errors: float = 1) -> float:
+    """How much less the other loses, less so many standard errors."""
     gains = first - other
-    return float(gains.mean() - gains.std() / np.sqrt(len(gains)))
+    return float(gains.mean() - errors * gains.std() / np.sqrt(len(gains)))
