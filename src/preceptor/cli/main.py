@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import chat, demo, doctor, evaluate, export, init, library, report, runs, teach, world
+from preceptor.cli import chat, demo, doctor, evaluate, export, init, library, report, runs, serve, teach, world
 from preceptor.errors import PreceptorError
 from preceptor.settings import threads
 
@@ -31,6 +31,7 @@ app.command()(report.report)
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)
+app.command()(serve.serve)
 app.command()(export.export)
 app.add_typer(world.app, name="world")
 

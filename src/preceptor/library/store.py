@@ -250,6 +250,11 @@ class Library:
         with self._reading() as shelf:
             return releases.find(shelf, prefix, evidence)
 
+    def live_hash(self) -> str | None:
+        """The hash of the release in force, without reading it."""
+        with self._reading() as shelf:
+            return shelf.live()
+
     def live(self, evidence: bool = False) -> Release | None:
         """The release in force."""
         with self._reading() as shelf:

@@ -109,6 +109,9 @@ def _locate(loc: Sequence[str | int]) -> _Place:
             field = at.model_fields.get(part)
             at = field.annotation if field else None
             shown.append(part)
+        elif get_origin(at) is dict:
+            at = get_args(at)[1]
+            shown.append(part)
         elif chosen := _member(at, part):
             at = chosen  # a discriminator's tag: in the location, but not in the file
         else:

@@ -39,6 +39,8 @@ class _Table:
     keys: Mapping[str, FieldInfo]
     last: bool = False
     """The last part of the models' table."""
+    named: bool = False
+    """There may be several, each under a name of the user's."""
 
 
 def undocumented() -> list[str]:
@@ -69,13 +71,15 @@ def commented(values: Mapping[str, Mapping[str, Any]]) -> str:
     """
     parts = ["# Settings of this preceptor project. Keys that are commented out show their defaults."]
     for table in _tables():
-        if table.name != MODELS:
+        if table.named:
+            parts.append(_comment(f"Keys of [{table.name}]: {table.about}") + "\n" + _listed(table.keys))
+        elif table.name != MODELS:
             parts.append("\n".join([_comment(table.about), f"[{table.name}]"]))
             parts += _lines(table.keys, values.get(table.name, {}))
             if table.name == "evaluation":
                 parts.append(_arms_commented(values.get(ARMS, {})))
-            continue
-        parts.append(_comment(f"Keys of [{table.name}]{table.when}: {table.about}") + "\n" + _listed(table.keys))
+        else:
+            parts.append(_comment(f"Keys of [{table.name}]{table.when}: {table.about}") + "\n" + _listed(table.keys))
         if table.last:
             parts += _roles(values)
     return "\n\n".join(parts) + "\n"
@@ -153,7 +157,11 @@ def _tables() -> Iterator[_Table]:
         section = _section(field)
         if section is not ModelsSection:
             keys = {key: field for key, field in section.model_fields.items() if f"{name}.{key}" != ARMS}
-            yield _Table(name, "", _text(section.__doc__), keys)
+            several = {key: kind for key, field in keys.items() if (kind := _several(field))}
+            one = {key: field for key, field in keys.items() if key not in several}
+            yield _Table(name, "", _text(section.__doc__), one)
+            for key, kind in several.items():
+                yield _Table(f"{name}.{key}.NAME", "", _text(kind.__doc__), kind.model_fields, named=True)
             continue
         yield _Table(MODELS, "", _text(AnyModel.__doc__), AnyModel.model_fields)
         for kind in (Simulated, Endpoint):
@@ -214,6 +222,14 @@ def _section(field: FieldInfo) -> type[pydantic.BaseModel]:
     section = field.annotation
     assert isinstance(section, type)
     return section
+
+
+def _several(field: FieldInfo) -> type[pydantic.BaseModel] | None:
+    """The section of which a key holds several, by name."""
+    if get_origin(field.annotation) is not dict:
+        return None
+    kind: type[pydantic.BaseModel] = get_args(field.annotation)[1]
+    return kind
 
 
 def _markdown(keys: Mapping[str, FieldInfo]) -> str:

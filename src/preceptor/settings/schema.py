@@ -321,6 +321,43 @@ class EvaluationSection(Section):
         return arms or ARMS
 
 
+class UpstreamSection(Section):
+    """A server of models behind the gateway; NAME is yours. Without any, [models.student] is the only one."""
+
+    base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")]
+    """The endpoint, up to and including its version, such as http://127.0.0.1:8000/v1."""
+    key_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The environment variable that holds the key. Clients' keys are never passed on."""
+    model: Text | None = None
+    """The model to ask for there, whatever the request names; the request's when not given."""
+    models: tuple[Text, ...] = ()
+    """The models of requests it answers; all when not given."""
+    weight: Annotated[float, pydantic.Field(ge=0)] = 1.0
+    """Its share of requests, relative to the others'. 0: only asked when the others fail, such as a teacher that helps
+    out."""
+    timeout: Annotated[float, pydantic.Field(gt=0)] = 120.0
+    """Seconds it may say nothing, before its first byte or between two."""
+    concurrency: Count = 256
+    """Most calls at a time; as many again may wait, and what comes beyond is refused with 503."""
+
+
+class ServingSection(Section):
+    """The gateway that `preceptor serve` runs."""
+
+    host: Text = "127.0.0.1"
+    """Which of this machine's addresses to listen on."""
+    port: Annotated[int, pydantic.Field(ge=0, le=65535)] = 8800
+    """Where to listen. 0: a free one, told at the start."""
+    body_mb: Count = 32
+    """Longest request, in MiB; a longer one is refused with 413. Images come inside requests."""
+    body_seconds: Annotated[float, pydantic.Field(gt=0)] = 60.0
+    """Longest time for a request to come in; a slower one is refused with 408."""
+    patience_ms: Count = 40
+    """Milliseconds a dense embedder may take, and matching after it. Then word vectors decide, or nothing is taught."""
+    upstreams: dict[Text, UpstreamSection] = {}
+    """Servers of models, by a name of yours."""
+
+
 class Settings(Section):
     """A whole settings file, resolved: defaults filled in."""
 
@@ -331,6 +368,7 @@ class Settings(Section):
     retrieval: RetrievalSection = RetrievalSection()
     budget: BudgetSection = BudgetSection()
     library: LibrarySection = LibrarySection()
+    serving: ServingSection = ServingSection()
 
     @pydantic.model_validator(mode="after")
     def _money_needs_prices(self) -> "Settings":

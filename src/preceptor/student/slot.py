@@ -28,6 +28,20 @@ def repeats(text: str) -> bool:
     return any(mark.casefold() in said for mark in (HEADER.rstrip(":"), NOTE.partition(",")[0].lstrip("[")))
 
 
+def worded(slot: str, placement: Placement) -> str:
+    """What is put in for a slot at its place: after a text that is there, or as a message of its own."""
+    match placement:
+        case "system_end":
+            return f"\n\n{slot}"
+        case "before_last":
+            return slot
+        case "in_last":
+            return f"\n\n{NOTE.format(slot=slot)}"
+        case "prefix":
+            return f"({slot})\n"
+    assert_never(placement)
+
+
 def place(messages: tuple[Message, ...], slot: str, placement: Placement) -> tuple[Message, ...]:
     """Put a slot into a request's messages; an empty slot changes nothing.
 
@@ -36,16 +50,15 @@ def place(messages: tuple[Message, ...], slot: str, placement: Placement) -> tup
     if not slot:
         return messages
     last = max(index for index, message in enumerate(messages) if message.role == "user")
+    words = worded(slot, placement)
     match placement:
         case "system_end":
-            system = replace(messages[0], content=f"{messages[0].content}\n\n{slot}")
-            return (system, *messages[1:])
+            return (replace(messages[0], content=messages[0].content + words), *messages[1:])
         case "before_last":
-            return (*messages[:last], Message("system", slot), *messages[last:])
+            return (*messages[:last], Message("system", words), *messages[last:])
         case "in_last":
             said = messages[last]
-            noted = replace(said, content=f"{said.content}\n\n{NOTE.format(slot=slot)}")
-            return (*messages[:last], noted, *messages[last + 1 :])
+            return (*messages[:last], replace(said, content=said.content + words), *messages[last + 1 :])
         case "prefix":
-            return (*messages, Message("assistant", f"({slot})\n"))
+            return (*messages, Message("assistant", words))
     assert_never(placement)

@@ -1,0 +1,116 @@
+"""`preceptor serve`: the gateway."""
+
+import ipaddress
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from preceptor.cli.options import ProjectOption, SetOption
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from preceptor.settings.project import Project
+    from preceptor.settings.schema import Simulated
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Where to listen; serving.port.")] = None,
+    host: Annotated[str | None, typer.Option(help="Which address to listen on; serving.host.")] = None,
+    unsafe_open: Annotated[
+        bool, typer.Option("--unsafe-open", help="Listen beyond this machine without keys: whoever gets there may ask.")
+    ] = False,
+    project: ProjectOption = Path(),
+    overrides: SetOption = None,
+) -> None:
+    """Put a taught student in front of customers.
+
+    Answers the OpenAI protocol in front of the student's server: each request goes out with the strategies of the live
+    release that fit its conversation, and is otherwise left as it is. Ctrl-C ends it.
+    """
+    from preceptor.settings.project import Project
+
+    loaded = Project.load(project, overrides or ())
+    section = loaded.settings.serving
+    host, port = host or section.host, section.port if port is None else port
+    _check_open(host, unsafe_open)
+    with _listening(host, port) as listening:
+        _run(loaded, listening, host)
+
+
+def _run(project: "Project", listening: socket.socket, host: str) -> None:
+    import uvloop
+
+    try:
+        uvloop.run(_serve(project, listening, host))
+    except KeyboardInterrupt:
+        return
+
+
+async def _serve(project: "Project", listening: socket.socket, host: str) -> None:
+    import uvicorn
+
+    from preceptor.cli.tables import mark
+    from preceptor.serving.server import config
+    from preceptor.settings import serving
+
+    async with AsyncExitStack() as stack:
+        played = serving.simulated(project)
+        world = await stack.enter_async_context(_student(project, played)) if played else None
+        gateway = serving.gateway(project, world)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{listening.getsockname()[1]}/v1"
+        typer.echo(f"The gateway answers at {url}{mark(project.simulated)}. Stop it with Ctrl-C.")
+        await uvicorn.Server(config(gateway)).serve([listening])
+
+
+@asynccontextmanager
+async def _student(project: "Project", played: "Simulated") -> "AsyncIterator[str]":
+    """A simulated student behind a port of its own; its URL."""
+    import asyncio
+
+    import uvicorn
+
+    from preceptor.settings.models import world
+    from preceptor.simulated.server import create_app
+
+    with _listening("127.0.0.1", 0) as listening:
+        app = create_app(world(played.world, project.folder), latency=played.latency)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        serving = asyncio.create_task(server._serve([listening]))
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _check_open(host: str, unsafe: bool) -> None:
+    """Raises: UserError: others could reach a gateway that asks nobody for a key."""
+    from preceptor.errors import UserError
+
+    if unsafe or host == "localhost":
+        return
+    try:
+        near = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        near = False
+    if not near:
+        raise UserError(
+            f"Listening on {host!r} would let others in, and no keys are asked for. "
+            "Listen on 127.0.0.1, or say --unsafe-open."
+        )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Raises: UserError: the port is taken, or the address is not this machine's."""
+    from preceptor.errors import UserError
+    from preceptor.serving.server import listen
+
+    try:
+        return listen(host, port)
+    except OSError as fault:
+        raise UserError(f"Cannot listen on {host}:{port}: {fault.strerror or fault}. Try another --port.") from None

@@ -1,0 +1,270 @@
+"""The gateway as an ASGI application: routes, the body of a request, and what the client is told when things go wrong.
+
+Raw ASGI: a framework's request and response objects cost as much as everything done here. Routes and rights go by
+``scope["path"]``, never by a URL put together from headers.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from preceptor.serving.access import Access, Caller
+from preceptor.serving.coach import Coach, Given, body_of, wishes_in
+from preceptor.serving.guide import Finder
+from preceptor.serving.metrics import CONTENT_TYPE, Metrics
+from preceptor.serving.protocols import openai_errors
+from preceptor.serving.protocols.asked import Asked, Speech
+from preceptor.serving.protocols.chat import Chat
+from preceptor.serving.refusals import Refused
+from preceptor.serving.relay import Receive, Scope, Send, Trip, forwarded, relay
+from preceptor.serving.releases import Releases
+from preceptor.serving.splice import Edit, quoted
+from preceptor.serving.upstream import Upstreams
+
+Headers = Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a request may be."""
+
+    body: int = 32 << 20
+    """Most bytes of a body; a longer one is refused with 413."""
+    seconds: float = 60.0
+    """For a body to come in; a slower one is refused with 408."""
+
+
+@dataclass
+class Visit:
+    """One request as it is dealt with, for metrics and logs."""
+
+    route: str
+    status: int = 0
+    """0: the client left before there was an answer."""
+    caller: Caller | None = None
+    given: Given | None = None
+    trip: Trip | None = None
+    error: Callable[[Refused], bytes] = field(default=openai_errors.error)
+    """How a refusal is written."""
+
+
+class Gateway:
+    """Made once for each process. Serve it, or use `running` around it in a test."""
+
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        releases: Releases,
+        access: Access,
+        bounds: Bounds = Bounds(),
+        metrics: Metrics | None = None,
+        finder: Finder | None = None,
+    ) -> None:
+        self.upstreams = upstreams
+        self.releases = releases
+        self.access = access
+        self.bounds = bounds
+        self.metrics = metrics or Metrics()
+        self.finder = finder or Finder()
+        self.coach = Coach(releases, self.finder)
+        self._routes: dict[str, dict[str, Callable[[Scope, Receive, Send, Visit], Awaitable[None]]]] = {
+            "/v1/chat/completions": {"POST": self._teaching(Chat())},
+            "/v1/embeddings": {"POST": self._passing("/embeddings")},
+            "/v1/models": {"GET": self._passing("/models")},
+            "/healthz": {"GET": self._alive},
+            "/readyz": {"GET": self._ready},
+            "/metrics": {"GET": self._metrics},
+        }
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Gateway"]:
+        """Connections open, releases followed."""
+        await self.upstreams.open()
+        await self.releases.look()
+        following = asyncio.create_task(self.releases.follow())
+        try:
+            yield self
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+            self.finder.close()
+            await self.upstreams.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with self.running():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        visit = Visit("other")
+        self.metrics.under_way.inc()
+        try:
+            await self._route(scope, receive, send, visit)
+        except Refused as refused:
+            await _refuse(send, visit, refused)
+        except Exception:
+            if visit.trip and visit.trip.started:
+                raise
+            await _refuse(send, visit, Refused(500, "The gateway failed; this is a defect.", code="defect"))
+            raise
+        finally:
+            self.metrics.under_way.dec()
+            self._note(visit)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        path = scope["path"]
+        methods = self._routes.get(path)
+        if methods is None and path.startswith("/v1/models/"):
+            methods = {"GET": self._passing(path.removeprefix("/v1"))}
+        if methods is None:
+            raise Refused(404, f"There is no {scope['method']} {path[:200]} here.", code="not_found")
+        handler = methods.get(scope["method"])
+        if handler is None:
+            allowed = ", ".join(methods)
+            raise Refused(405, f"{path} takes {allowed}.", code="method_not_allowed", headers={"allow": allowed})
+        await handler(scope, receive, send, visit)
+
+    def _teaching(self, speech: Speech) -> Callable[[Scope, Receive, Send, Visit], Awaitable[None]]:
+        async def handle(scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+            visit.route, visit.error = speech.name, speech.error
+            headers = dict(scope["headers"])
+            caller = visit.caller = self.access.admit(headers, scope["path"])
+            body = await self._body(headers, receive)
+            asked = speech.read(body)
+            wishes = wishes_in(headers, asked.wishes)
+            given = visit.given = await self.coach.give(speech, asked, caller, wishes)
+            visit.trip = Trip(
+                "POST",
+                speech.path,
+                body_of(asked, body, given.edits),
+                forwarded(scope["headers"]),
+                given.headers(explain=wishes.explain),
+                asked.model,
+                lambda model: body_of(asked, body, (*given.edits, _named(asked, model))),
+                broken=speech.broken,
+            )
+            await relay(self.upstreams, visit.trip, receive, send)
+
+        return handle
+
+    def _passing(self, path: str) -> Callable[[Scope, Receive, Send, Visit], Awaitable[None]]:
+        async def handle(scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+            visit.route = path.split("/")[1]
+            headers = dict(scope["headers"])
+            visit.caller = self.access.admit(headers, scope["path"])
+            body = await self._body(headers, receive)
+            query = scope["query_string"].decode("latin-1")
+            visit.trip = Trip(
+                scope["method"],
+                f"{path}?{query}" if query else path,
+                body or None,
+                forwarded(scope["headers"]),
+                [],
+                broken=openai_errors.broken,
+            )
+            await relay(self.upstreams, visit.trip, receive, send)
+
+        return handle
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        """Raises: Refused: too long, too slow, or packed."""
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Refused(
+                415, "Compressed request bodies are not read; send this one as it is.", code="compressed_body"
+            )
+        event = await receive()
+        if not event.get("more_body"):
+            return self._bounded(event.get("body", b""))
+        pieces, size = [event.get("body", b"")], len(event.get("body", b""))
+        try:
+            async with asyncio.timeout(self.bounds.seconds):
+                while event.get("more_body"):
+                    event = await receive()
+                    size += len(event.get("body", b""))
+                    # What is too long is still taken in, but not kept: clients hear no refusal while they speak.
+                    if size <= self.bounds.body:
+                        pieces.append(event.get("body", b""))
+                    else:
+                        pieces.clear()
+        except TimeoutError:
+            raise Refused(408, "The body did not come in in time.", code="slow_body") from None
+        if event["type"] == "http.disconnect":
+            raise Refused(400, "The client left before the body was there.", code="client_left")
+        return self._bounded(b"".join(pieces), size)
+
+    def _bounded(self, body: bytes, size: int | None = None) -> bytes:
+        if (size or len(body)) > self.bounds.body:
+            most = f"{self.bounds.body / (1 << 20):g} MiB"
+            raise Refused(413, f"The body is longer than {most}, the most this gateway takes.", code="body_too_long")
+        return body
+
+    async def _alive(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        visit.route = "healthz"
+        await _answer(send, visit, 200, orjson.dumps({"alive": True}))
+
+    async def _ready(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        """Whether requests would be answered; that they would go untaught is said, but is no reason to take us out."""
+        visit.route = "readyz"
+        ready = self.upstreams.ready
+        faults = {name: shelf.fault for name, shelf in self.releases.shelves.items() if shelf.fault}
+        said = {"ready": ready, "libraries": dict.fromkeys(self.releases.shelves, "") | faults}
+        await _answer(send, visit, 200 if ready else 503, orjson.dumps(said))
+
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        visit.route = "metrics"
+        await _answer(send, visit, 200, self.metrics.text(), CONTENT_TYPE)
+
+    def _note(self, visit: Visit) -> None:
+        trip, given = visit.trip, visit.given
+        if trip is not None and trip.status:
+            visit.status = trip.status
+        self.metrics.ended(
+            visit.route,
+            visit.status,
+            trip.upstream if trip else "",
+            trip.tries if trip else 0,
+            trip.first_byte if trip else 0.0,
+            cut=trip is not None and trip.cut,
+        )
+        if given is not None and visit.caller is not None:
+            self.metrics.taught(visit.caller.tenant, given.state)
+            if given.finding is not None:
+                self.metrics.found(given.finding.seconds, late=given.finding.late)
+
+
+def _named(asked: Asked, model: str) -> Edit:
+    """Another model's name in a body."""
+    part = asked.document.part("model")
+    return asked.document.added("model", quoted(model)) if part is None else Edit(part.start, part.end, quoted(model))
+
+
+async def _refuse(send: Send, visit: Visit, refused: Refused) -> None:
+    more = [(name.encode(), value.encode("latin-1", "replace")) for name, value in refused.headers.items()]
+    given = visit.given.headers(explain=False) if visit.given else []
+    await _answer(send, visit, refused.status, visit.error(refused), headers=[*more, *given])
+
+
+async def _answer(
+    send: Send,
+    visit: Visit,
+    status: int,
+    body: bytes,
+    kind: str = "application/json",
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    visit.status = status
+    about = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()), *(headers or [])]
+    await send({"type": "http.response.start", "status": status, "headers": about})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,146 @@
+"""What a request is given before it goes out: the slot of the release that is for it, or nothing, and why.
+
+Promises: only strategies of the one release the caller gets; nothing here ever keeps a request from its upstream, but
+for a request that asks for something there is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+import pydantic
+
+from preceptor.errors import Conflict, NotFound, PreceptorError
+from preceptor.serving.access import Caller
+from preceptor.serving.guide import Finder, Finding, Guide
+from preceptor.serving.protocols.asked import FIELD, Asked, Speech, Wishes
+from preceptor.serving.refusals import Refused
+from preceptor.serving.releases import Releases
+from preceptor.serving.splice import Edit, edited
+from preceptor.student.slot import render
+
+State = Literal["on", "abstained", "off", "none", "unavailable"]
+"""``on``: the slot stands. ``abstained``: the release has nothing for this conversation. ``off``: asked for. ``none``:
+no release is live. ``unavailable``: the library or the embedder is down or late."""
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A request as it goes out."""
+
+    edits: tuple[Edit, ...]
+    """None of them: the body goes out as it came."""
+    state: State
+    release: str = ""
+    """The hash of the release; empty where none was used."""
+    finding: Finding | None = None
+    reason: str = ""
+    """Why teaching was unavailable."""
+
+    def headers(self, *, explain: bool) -> Headers:
+        """What is said of it in the answer."""
+        said: Headers = [(b"x-preceptor-teaching", self.state.encode())]
+        if self.release:
+            said.append((b"x-preceptor-release", self.release.encode()))
+        if self.reason:
+            said.append((b"x-preceptor-reason", self.reason.encode("ascii", "replace")[:200]))
+        if self.finding and self.finding.late:
+            said.append((b"x-preceptor-embedder", b"fallback"))
+        if explain:
+            said.append((b"x-preceptor-explain", self._explanation()))
+        return said
+
+    def _explanation(self) -> bytes:
+        finding = self.finding
+        if finding is None:
+            return orjson.dumps({"teaching": self.state})
+        return orjson.dumps(
+            {
+                "teaching": self.state,
+                "scenarios": [[name, round(score, 4)] for name, score in finding.found.matches[:5]],
+                "strategies": [strategy.id for strategy in finding.found.strategies],
+                "embedder": finding.embedder,
+                "late": finding.late,
+                "remembered": finding.remembered,
+                "ms": round(1000 * finding.seconds, 3),
+            }
+        )
+
+
+class Coach:
+    """Gives requests what the release in force has for them."""
+
+    def __init__(self, releases: Releases, finder: Finder) -> None:
+        self.releases = releases
+        self.finder = finder
+
+    async def give(self, speech: Speech, asked: Asked, caller: Caller, wishes: Wishes) -> Given:
+        """What to do to a request.
+
+        Raises:
+            Refused: it names a release there is not.
+        """
+        own = tuple(asked.document.without(FIELD)) if asked.wishes is not None else ()
+        if wishes.teaching == "off":
+            return Given(own, "off")
+        try:
+            guide = await self._guide(caller, wishes)
+            if guide is None:
+                return Given(own, "none")
+            if not asked.teachable:
+                return Given(own, "abstained", guide.release)
+            finding = await self.finder.find(guide, asked.turns)
+        except Refused:
+            raise
+        except Exception as fault:
+            # Whatever is wrong with us is no reason to leave a customer without an answer.
+            reason = str(fault) if isinstance(fault, PreceptorError) else type(fault).__name__
+            return Given(own, "unavailable", reason=" ".join(reason.split()))
+        slot = render(finding.found.strategies)
+        if not slot:
+            return Given(own, "abstained", guide.release, finding)
+        return Given((*own, *speech.insert(asked, slot, guide.placement)), "on", guide.release, finding)
+
+    async def _guide(self, caller: Caller, wishes: Wishes) -> Guide | None:
+        if wishes.release is None:
+            if caller.release is None:
+                return self.releases.current(caller.library)
+            return await self.releases.named(caller.library, caller.release)
+        try:
+            return await self.releases.named(caller.library, wishes.release)
+        except (NotFound, Conflict) as fault:
+            raise Refused(400, str(fault), "release", "release_not_found") from None
+
+
+def body_of(asked: Asked, body: bytes, edits: tuple[Edit, ...]) -> bytes:
+    """The body with edits in it; the very same bytes when there are none."""
+    return edited(asked.document.text, edits) if edits else body
+
+
+def wishes_in(headers: Mapping[bytes, bytes], asked: Wishes | None) -> Wishes:
+    """What a request asks of the gateway: in its field, or else in headers.
+
+    Raises:
+        Refused: a header says something that cannot be meant.
+    """
+    told = {
+        name: value.decode("latin-1")
+        for name in ("teaching", "release", "conversation")
+        if (value := headers.get(b"x-preceptor-" + name.encode())) is not None
+    }
+    explain = headers.get(b"x-preceptor-explain")
+    if not told and explain is None:
+        return asked or _NOTHING
+    try:
+        inside = asked.model_dump(exclude_unset=True) if asked else {}
+        flag = {} if explain is None else {"explain": explain.decode("latin-1")}
+        return Wishes.model_validate({**told, **flag, **inside})
+    except pydantic.ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        name = "x-preceptor-" + ".".join(map(str, first["loc"]))
+        raise Refused(400, f"Header {name!r}: {first['msg']}.", name) from None
+
+
+_NOTHING = Wishes()

@@ -1,0 +1,240 @@
+"""What a release has to say about a conversation, found off the event loop and in bounded time.
+
+Promises: a turn that was read once is not read again; the event loop never computes; what takes longer than it may is
+given up, and said to have been. One thread matches whatever conversations are waiting, together: handing work to a
+thread and setting up small matrices costs more than the sums, and so is shared. A dense embedder has threads of its own
+before that, and when it is late the release's fall-back, on word vectors alone, answers.
+"""
+
+import asyncio
+import hashlib
+import queue
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from preceptor.dialogue.conversation import Turn
+from preceptor.errors import PreceptorError
+from preceptor.library.model import Guidance, Placement, Scenario
+from preceptor.retrieval.embedding import Embedder
+from preceptor.retrieval.matcher import Match
+from preceptor.retrieval.selector import Found, Retriever
+from preceptor.retrieval.windows import spoken
+from preceptor.student.student import SLOT_LIMIT
+
+TOGETHER = 32
+"""Most conversations matched at once: more would make the first wait for the last."""
+REMEMBERED = 4_096
+"""Conversations whose findings are kept, newest first."""
+EMBEDDING_THREADS = 2
+
+
+class Late(PreceptorError):
+    """Nothing was found in the time there was."""
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A release, ready to be asked."""
+
+    release: str
+    """Its hash."""
+    library: str
+    retriever: Retriever
+    fallback: Retriever | None = None
+    """On word vectors, where `retriever` has an embedder that can be late or away."""
+    embedder: Embedder | None = None
+    """That embedder; it remembers what it has embedded."""
+    degraded: bool = False
+    """There should be an embedder, but it could not be had: word vectors alone decide."""
+
+    @property
+    def placement(self) -> Placement:
+        return self.retriever.guidance.placement
+
+    @classmethod
+    def of(
+        cls, guidance: Guidance, library: str, words: Embedder, dense: Embedder | None, before: "Guide | None" = None
+    ) -> "Guide":
+        """Make a release ready. `words`: word vectors, used alone where there is no dense embedder. `before`: a guide
+        whose fitting may serve again: what tells scenarios apart does not depend on strategies.
+
+        Raises:
+            UserError, ProviderError: from fitting.
+        """
+        if before is not None and before.embedder is dense and _fits(before.retriever.guidance, guidance):
+            main = Retriever(guidance, limit=SLOT_LIMIT, matcher=before.retriever.matcher)
+            spare = before.fallback and Retriever(guidance, limit=SLOT_LIMIT, matcher=before.fallback.matcher)
+            return cls(guidance.hash, library, main, spare, dense)
+        spare = Retriever(guidance, words, SLOT_LIMIT) if dense else None
+        return cls(guidance.hash, library, Retriever(guidance, dense or words, SLOT_LIMIT), spare, dense)
+
+
+def _fits(before: Guidance, guidance: Guidance) -> bool:
+    """Whether what was fitted to one holds for the other."""
+
+    def fitted(one: Guidance) -> tuple[list[Scenario], float, float]:
+        return sorted(one.scenarios, key=lambda scenario: scenario.id), one.false_injections, one.foreign
+
+    return fitted(before) == fitted(guidance)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, and how."""
+
+    found: Found
+    seconds: float
+    """From asking to knowing."""
+    embedder: str
+    """Whose vectors decided."""
+    late: bool = False
+    """The release's own embedder was late or away, and word vectors decided."""
+    remembered: bool = False
+    """The same conversation was asked about before."""
+
+
+@dataclass
+class _Job:
+    retriever: Retriever
+    turns: tuple[Turn, ...]
+    future: "asyncio.Future[Match]"
+    loop: asyncio.AbstractEventLoop
+
+
+class Finder:
+    """Asks guides. One for each process; close it."""
+
+    def __init__(self, patience: float = 0.04) -> None:
+        """`patience`: seconds a dense embedder may take, and then matching; after that, respectively, the fall-back
+        and nothing."""
+        self.patience = patience
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._known: OrderedDict[bytes, Finding] = OrderedDict()
+        self._embedding = ThreadPoolExecutor(EMBEDDING_THREADS, "preceptor-embed")
+        self._thread = threading.Thread(target=self._work, name="preceptor-match", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._jobs.put(None)
+        self._embedding.shutdown(wait=False, cancel_futures=True)
+
+    async def find(self, guide: Guide, turns: Sequence[Turn]) -> Finding:
+        """What a guide has to say.
+
+        Raises:
+            Late: matching took longer than it may.
+            PreceptorError: from retrieval.
+        """
+        began = time.perf_counter()
+        said = tuple(_clean(turn) for turn in spoken(turns))
+        key = _key(guide, said)
+        if known := self._known.get(key):
+            self._known.move_to_end(key)
+            return replace(known, seconds=time.perf_counter() - began, remembered=True)
+        retriever, late = guide.retriever, guide.degraded
+        if guide.embedder is not None and guide.fallback is not None and not await self._embed(guide.embedder, said):
+            retriever, late = guide.fallback, True
+        match = await self._match(retriever, said)
+        seconds = time.perf_counter() - began
+        finding = Finding(retriever.choose(match), seconds, retriever.matcher.embedder_id, late)
+        if not late:
+            self._remember(key, finding)
+        return finding
+
+    def _remember(self, key: bytes, finding: Finding) -> None:
+        self._known[key] = finding
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    async def _embed(self, embedder: Embedder, turns: Sequence[Turn]) -> bool:
+        """Have an embedder read turns, so that it will know them. False: it is late or away."""
+        work = asyncio.get_running_loop().run_in_executor(
+            self._embedding, embedder.embed, list(dict.fromkeys(turn.text for turn in turns))
+        )
+        done, _ = await asyncio.wait([work], timeout=self.patience)
+        if not done:
+            # It goes on, so that the conversation's next turn finds this one read.
+            work.add_done_callback(lambda late: late.exception() if not late.cancelled() else None)
+            return False
+        return work.exception() is None
+
+    async def _match(self, retriever: Retriever, turns: tuple[Turn, ...]) -> Match:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Match] = loop.create_future()
+        self._jobs.put(_Job(retriever, turns, future, loop))
+        alarm = loop.call_later(self.patience, _give_up, future)
+        try:
+            return await future
+        finally:
+            alarm.cancel()
+
+    def _work(self) -> None:
+        """The matching thread."""
+        while (job := self._jobs.get()) is not None:
+            jobs = [job]
+            while len(jobs) < TOGETHER:
+                try:
+                    more = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    return
+                jobs.append(more)
+            _answer(jobs)
+
+
+def _answer(jobs: Sequence[_Job]) -> None:
+    by_retriever: dict[int, list[_Job]] = {}
+    for job in jobs:
+        if not job.future.done():
+            by_retriever.setdefault(id(job.retriever), []).append(job)
+    for mine in by_retriever.values():
+        outcome = _matched(mine[0].retriever, mine)
+        for loop in {job.loop for job in mine}:
+            pairs = [pair for pair in zip(mine, outcome, strict=True) if pair[0].loop is loop]
+            try:
+                loop.call_soon_threadsafe(_deliver, pairs)
+            except RuntimeError:
+                # The loop has ended meanwhile, and with it whoever asked.
+                continue
+
+
+def _matched(retriever: Retriever, jobs: Sequence[_Job]) -> Sequence[Match | Exception]:
+    try:
+        return retriever.matcher.match_all([job.turns for job in jobs])
+    except Exception as fault:
+        # Whatever goes wrong in here must not end the thread: it is told to those who asked.
+        return [fault] * len(jobs)
+
+
+def _deliver(pairs: Sequence[tuple[_Job, Match | Exception]]) -> None:
+    for job, outcome in pairs:
+        if job.future.done():
+            continue
+        if isinstance(outcome, Exception):
+            job.future.set_exception(outcome)
+        else:
+            job.future.set_result(outcome)
+
+
+def _give_up(future: "asyncio.Future[Match]") -> None:
+    if not future.done():
+        future.set_exception(Late("Matching took too long."))
+
+
+def _clean(turn: Turn) -> Turn:
+    """A turn whose text is Unicode: JSON can name halves of characters, which encoders refuse."""
+    try:
+        turn.text.encode()
+    except UnicodeEncodeError:
+        return replace(turn, text=turn.text.encode("utf-8", "replace").decode())
+    return turn
+
+
+def _key(guide: Guide, turns: Sequence[Turn]) -> bytes:
+    told = "\0".join(part for turn in turns for part in (turn.party, turn.text))
+    return hashlib.blake2b(f"{guide.release}\0{told}".encode(), digest_size=16).digest()

@@ -1,0 +1,213 @@
+"""A request on its way to an upstream, and the answer on its way back, byte for byte.
+
+Promises: a client that hangs up ends the upstream's call, streaming or not; an answer once begun is never begun again;
+nothing of an answer is parsed, reordered or held back.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from preceptor.serving.refusals import Refused
+from preceptor.serving.upstream import ELSEWHERE, Line, Upstreams
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+WHOLE = 1 << 20
+"""Answers up to this many bytes that are no stream are read before they are passed on: one that is cut can then be
+asked for again."""
+NOT_ON = frozenset(
+    (
+        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"),
+        *(b"transfer-encoding", b"upgrade", b"host", b"content-length", b"expect"),
+        # Ours: no key of a client's and no cookie is an upstream's business.
+        *(b"authorization", b"x-api-key", b"api-key", b"cookie"),
+    )
+)
+"""Headers of a request that are not passed on; nor is any that begins with ``x-preceptor-``."""
+NOT_BACK = frozenset(
+    (b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"trailer", b"set-cookie", b"server")
+)
+"""Headers of an answer that are not passed back."""
+
+
+@dataclass
+class Trip:
+    """One request, and what became of it; for metrics and logs."""
+
+    method: str
+    path: str
+    """Below the upstream's base URL."""
+    body: bytes | None
+    """As the upstream gets it."""
+    headers: Mapping[str, str]
+    """Without the upstream's key."""
+    answer_headers: Headers
+    """Ours, added to the answer."""
+    model: str | None = None
+    body_for: Callable[[str], bytes] | None = None
+    """The body with another model's name in it, for upstreams that want their own."""
+    keyed: Callable[[str], tuple[str, str]] = lambda key: ("Authorization", f"Bearer {key}")
+    """The header that carries an upstream's key."""
+    broken: Callable[[Refused], bytes] | None = None
+    """How a stream that was cut says so."""
+    began: float = field(default_factory=time.perf_counter)
+    upstream: str = ""
+    """Who answered."""
+    tries: int = 0
+    status: int = 0
+    first_byte: float = 0.0
+    """Seconds until the upstream's first byte."""
+    started: bool = False
+    """The answer to the client has begun."""
+    cut: bool = False
+    """It was not brought to its end."""
+
+
+def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers of a request that an upstream gets."""
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in headers
+        if name not in NOT_ON and not name.startswith(b"x-preceptor-")
+    }
+
+
+async def relay(upstreams: Upstreams, trip: Trip, receive: Receive, send: Send) -> None:
+    """Pass a request on and its answer back. The request's body has been received.
+
+    Raises:
+        Refused: no upstream answered; nothing has been sent to the client.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    watch = asyncio.ensure_future(receive())
+    gone = False
+
+    def hung_up(done: "asyncio.Future[Event]") -> None:
+        nonlocal gone
+        if not done.cancelled() and not done.exception() and done.result()["type"] == "http.disconnect":
+            gone = True
+            task.cancel()
+
+    watch.add_done_callback(hung_up)
+    try:
+        await _pass(upstreams, trip, send)
+    except asyncio.CancelledError:
+        if not gone or task.uncancel() > 0:
+            raise
+        trip.cut = True
+    finally:
+        watch.remove_done_callback(hung_up)
+        watch.cancel()
+
+
+async def _pass(upstreams: Upstreams, trip: Trip, send: Send) -> None:
+    refused: Refused | None = None
+    lines = list(upstreams.order(trip.model))
+    for line in lines:
+        last = line is lines[-1]
+        if line.full:
+            refused = refused or Refused(
+                503,
+                "Too many requests are waiting. Try again shortly.",
+                code="overloaded",
+                headers={"retry-after": "1"},
+            )
+            continue
+        async with line:
+            try:
+                if await _ask(upstreams, line, trip, send, settle=last):
+                    return
+            except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+                line.did(well=False)
+                if trip.started:
+                    trip.cut = True
+                    return
+                refused = _told(line.upstream.name, fault)
+    raise refused or Refused(502, "No upstream answered.", code="upstream_error")
+
+
+async def _ask(upstreams: Upstreams, line: Line, trip: Trip, send: Send, *, settle: bool) -> bool:
+    """Ask one upstream and pass its answer on; `settle`: whatever it is. False: it cannot at present, another may."""
+    upstream = line.upstream
+    trip.tries += 1
+    trip.upstream = upstream.name
+    body = trip.body
+    if upstream.model and trip.body_for and upstream.model != trip.model:
+        body = trip.body_for(upstream.model)
+    headers = dict([*trip.headers.items(), trip.keyed(upstream.key)]) if upstream.key else trip.headers
+    response = await upstreams.send(line, trip.method, trip.path, headers, body)
+    try:
+        trip.first_byte = time.perf_counter() - trip.began
+        line.did(well=response.status < 500)
+        if response.status in ELSEWHERE and not settle:
+            return False
+        trip.status = response.status
+        if _is_stream(response):
+            await _stream(response, trip, send)
+        else:
+            whole = await response.read()
+            trip.started = True
+            await send(_start(response, trip))
+            await send({"type": "http.response.body", "body": whole})
+        return True
+    finally:
+        # A connection whose answer was read to its end has gone back to the pool; any other is closed.
+        response.close()
+
+
+async def _stream(response: aiohttp.ClientResponse, trip: Trip, send: Send) -> None:
+    trip.started = True
+    await send(_start(response, trip))
+    tail = b""
+    try:
+        async for piece in response.content.iter_any():
+            tail = (tail + piece)[-4:] if len(piece) < 4 else piece[-4:]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+        # Between two events the client can be told; within one, or in what is no event stream, the connection is cut,
+        # as the upstream has cut it.
+        if trip.broken is None or not _between_events(response, tail):
+            raise
+        trip.cut = True
+        piece = trip.broken(_told(trip.upstream, fault))
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _start(response: aiohttp.ClientResponse, trip: Trip) -> Event:
+    headers = [(lower, value) for name, value in response.raw_headers if (lower := name.lower()) not in NOT_BACK]
+    return {"type": "http.response.start", "status": response.status, "headers": headers + trip.answer_headers}
+
+
+def _is_events(response: aiohttp.ClientResponse) -> bool:
+    return response.headers.get("content-type", "").startswith("text/event-stream")
+
+
+def _between_events(response: aiohttp.ClientResponse, tail: bytes) -> bool:
+    """Whether something can be said after the bytes that were passed on."""
+    plain = _is_events(response) and "content-encoding" not in response.headers
+    return plain and (not tail or tail.endswith((b"\n\n", b"\r\n\r\n")))
+
+
+def _is_stream(response: aiohttp.ClientResponse) -> bool:
+    length = response.content_length
+    return _is_events(response) or length is None or length > WHOLE
+
+
+def _told(upstream: str, fault: Exception) -> Refused:
+    """A failure to get an answer, in words that name no address and no key."""
+    if isinstance(fault, TimeoutError):
+        return Refused(504, f"The upstream {upstream!r} did not answer in time.", code="upstream_timeout")
+    if isinstance(fault, aiohttp.ClientConnectorError):
+        return Refused(502, f"The upstream {upstream!r} cannot be reached.", code="upstream_unreachable")
+    return Refused(502, f"The upstream {upstream!r} broke off its answer.", code="upstream_broke_off")

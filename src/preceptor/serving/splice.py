@@ -1,0 +1,206 @@
+"""JSON read with the place of every part, so that a text can be put in while every other byte stays as it came.
+
+Re-serialising would change what we have no business with: spacing, the order of keys, how numbers and characters are
+written, keys given twice. The scanner is the one of Python's own json module, which runs in C and says where a value
+ends; so only objects and lists that are walked into cost Python's time.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_space = re.compile(r"[ \t\n\r]*").match
+
+
+class Malformed(ValueError):
+    """The text is not JSON; says where."""
+
+
+class Part(NamedTuple):
+    """A value and where it stands: characters ``start`` to before ``end`` of the text."""
+
+    value: Any
+    start: int
+    end: int
+
+
+class Member(NamedTuple):
+    """A key of an object and its value."""
+
+    key: str
+    begin: int
+    """Where the key stands."""
+    part: Part
+
+
+class Edit(NamedTuple):
+    """Replace characters ``start`` to before ``end``; both the same: put in."""
+
+    start: int
+    end: int
+    text: str
+
+
+def decoded(body: bytes) -> str:
+    """The text of a body.
+
+    Raises:
+        Malformed: not UTF-8.
+    """
+    try:
+        return body.decode()
+    except UnicodeDecodeError as fault:
+        raise Malformed(f"not UTF-8 at byte {fault.start}") from None
+
+
+def edited(text: str, edits: Iterable[Edit]) -> bytes:
+    """The text with edits that do not overlap; those at one place in the order given."""
+    pieces, at = [], 0
+    for edit in sorted(edits, key=lambda edit: edit.start):
+        pieces += [text[at : edit.start], edit.text]
+        at = edit.end
+    return "".join([*pieces, text[at:]]).encode()
+
+
+def value(text: str, at: int) -> Part:
+    """The value that stands at a place.
+
+    Raises:
+        Malformed
+    """
+    try:
+        found, end = _scan(text, at)
+    except StopIteration as fault:
+        raise Malformed(f"a value was expected at character {fault.value}") from None
+    except json.JSONDecodeError as fault:
+        raise Malformed(f"{fault.msg[:1].lower()}{fault.msg[1:]} at character {fault.pos}") from None
+    except RecursionError:
+        raise Malformed(f"nested too deeply at character {at}") from None
+    except ValueError:
+        # Python refuses to read numbers of thousands of digits, whose reading takes quadratic time.
+        raise Malformed(f"a number too long at character {at}") from None
+    return Part(found, at, end)
+
+
+def skip(text: str, at: int) -> int:
+    """Past white space."""
+    return _space(text, at).end()  # type: ignore[union-attr]
+
+
+def members(text: str, at: int = 0, lists: Sequence[str] = ()) -> tuple[list[Member], int]:
+    """The members of the object that stands at a place, and where it ends.
+
+    The value of a list under a key of `lists` is the list of its `Part`s.
+
+    Raises:
+        Malformed: not an object, or not JSON.
+    """
+    found: list[Member] = []
+    at = skip(text, at)
+    _expect(text, at, "{")
+    at = skip(text, at + 1)
+    if text[at : at + 1] == "}":
+        return found, at + 1
+    while True:
+        _expect(text, at, '"')
+        key = value(text, at)
+        colon = skip(text, key.end)
+        _expect(text, colon, ":")
+        begins = skip(text, colon + 1)
+        walked = key.value in lists and text[begins : begins + 1] == "["
+        part = elements(text, begins) if walked else value(text, begins)
+        found.append(Member(key.value, at, part))
+        at = skip(text, part.end)
+        if text[at : at + 1] == "}":
+            return found, at + 1
+        _expect(text, at, ",")
+        at = skip(text, at + 1)
+
+
+def elements(text: str, at: int) -> Part:
+    """The list that stands at a place, as the `Part`s in it.
+
+    Raises:
+        Malformed: not a list, or not JSON.
+    """
+    found: list[Part] = []
+    begins = at
+    _expect(text, at, "[")
+    at = skip(text, at + 1)
+    if text[at : at + 1] == "]":
+        return Part(found, begins, at + 1)
+    while True:
+        part = value(text, at)
+        found.append(part)
+        at = skip(text, part.end)
+        if text[at : at + 1] == "]":
+            return Part(found, begins, at + 1)
+        _expect(text, at, ",")
+        at = skip(text, at + 1)
+
+
+def quoted(text: str) -> str:
+    """A text as JSON writes it, quotes included."""
+    return orjson.dumps(text).decode()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A body that is a JSON object, read with places."""
+
+    text: str
+    members: tuple[Member, ...]
+    """In the order they stand; a key may stand twice, and then the last counts, as for every common parser."""
+    end: int
+    """Where the object's closing brace is."""
+
+    @classmethod
+    def read(cls, body: bytes, lists: Sequence[str] = ()) -> "Document":
+        """`lists`: keys whose lists are read element by element.
+
+        Raises:
+            Malformed: not a JSON object.
+        """
+        text = decoded(body)
+        found, end = members(text, 0, lists)
+        if (rest := skip(text, end)) != len(text):
+            raise Malformed(f"the end was expected at character {rest}")
+        return cls(text, tuple(found), end - 1)
+
+    def part(self, key: str) -> Part | None:
+        """The value of a key."""
+        return next((member.part for member in reversed(self.members) if member.key == key), None)
+
+    def get(self, key: str) -> Any:
+        """The value of a key as plain data; None also where there is none."""
+        part = self.part(key)
+        return None if part is None else part.value
+
+    def added(self, key: str, written: str) -> Edit:
+        """A new member at the end, `written` as JSON."""
+        comma = "," if self.members else ""
+        at = self.members[-1].part.end if self.members else self.end
+        return Edit(at, at, f"{comma}{quoted(key)}:{written}")
+
+    def without(self, key: str) -> list[Edit]:
+        """Every member of this name taken out, with its comma."""
+        edits, kept = [], False
+        for index, member in enumerate(self.members):
+            if member.key != key:
+                kept = True
+            elif kept:
+                edits.append(Edit(self.members[index - 1].part.end, member.part.end, ""))
+            else:
+                after = self.members[index + 1].begin if index + 1 < len(self.members) else member.part.end
+                edits.append(Edit(member.begin, after, ""))
+        return edits
+
+
+def _expect(text: str, at: int, mark: str) -> None:
+    if text[at : at + 1] != mark:
+        raise Malformed(f"{mark!r} was expected at character {at}")

@@ -1,0 +1,88 @@
+"""From the settings to a gateway."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from preceptor.retrieval.embedding import Embedder
+from preceptor.serving.access import Caller, Open
+from preceptor.serving.app import Bounds, Gateway
+from preceptor.serving.guide import Finder
+from preceptor.serving.releases import DatabaseSource, Releases
+from preceptor.serving.upstream import Upstream, Upstreams
+from preceptor.settings.models import key
+from preceptor.settings.project import Project
+from preceptor.settings.schema import Simulated, UpstreamSection
+
+
+@dataclass(frozen=True)
+class Lookout:
+    """Makes what needs the project's database or its embedder, when it is needed: a gateway starts without either."""
+
+    project: Project
+
+    def source(self) -> DatabaseSource:
+        place = self.project.settings.project.database
+        path = None if "://" in place else self.project.folder / place
+        return DatabaseSource(self.project.database, path)
+
+    def embedder(self) -> Embedder:
+        return self.project.embedder()
+
+
+def upstreams(project: Project, world: str | None = None) -> Sequence[Upstream]:
+    """The servers behind the gateway. `world`: the URL at which a simulated student answers.
+
+    Raises:
+        SettingsError: a key is not set.
+    """
+    named = project.settings.serving.upstreams
+    if named:
+        return [_upstream(name, section) for name, section in named.items()]
+    student = project.settings.models.student
+    if isinstance(student, Simulated):
+        return [Upstream("student", world or "")]
+    about = UpstreamSection(
+        base_url=student.base_url,
+        key_env=student.key_env,
+        timeout=student.timeout,
+        concurrency=max(student.concurrency, UpstreamSection.model_fields["concurrency"].default),
+    )
+    return [_upstream("student", about)]
+
+
+def simulated(project: Project) -> Simulated | None:
+    """The simulated student that has to be served for the gateway to have one; None: there are real upstreams."""
+    student = project.settings.models.student
+    return student if isinstance(student, Simulated) and not project.settings.serving.upstreams else None
+
+
+def gateway(project: Project, world: str | None = None) -> Gateway:
+    """The gateway of a project; see `upstreams`.
+
+    Raises:
+        SettingsError: a key is not set.
+    """
+    section, lookout = project.settings.serving, Lookout(project)
+    library = project.settings.project.library
+    dense = project.settings.retrieval.embedder != "static"
+    return Gateway(
+        Upstreams(upstreams(project, world)),
+        Releases(lookout.source(), [library], dense=lookout.embedder if dense else None),
+        Open(Caller(library, library)),
+        Bounds(section.body_mb << 20, section.body_seconds),
+        finder=Finder(section.patience_ms / 1000),
+    )
+
+
+def _upstream(name: str, section: UpstreamSection) -> Upstream:
+    return Upstream(
+        name,
+        section.base_url.rstrip("/"),
+        key(section.key_env),
+        section.model,
+        frozenset(section.models),
+        section.weight,
+        section.timeout,
+        most=section.concurrency,
+        waiting=section.concurrency,
+    )
