@@ -171,7 +171,7 @@ async def serving(app: App, lifespan: bool = False) -> AsyncIterator[tuple[str, 
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}", server
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit = True
         await running
         listening.close()
 
