@@ -18,6 +18,7 @@ from preceptor.library.store import Batch, Library
 from preceptor.retrieval.embedding import StaticEmbedder
 from preceptor.serving.access import Access, Caller, Open
 from preceptor.serving.app import Bounds, Gateway
+from preceptor.serving.guide import Finder
 from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.server import config, listen
 from preceptor.serving.upstream import Upstream, Upstreams
@@ -217,6 +218,7 @@ def gateway(
     bounds: Bounds = BOUNDS,
     libraries: Sequence[str] = ("default",),
     upstreams: Sequence[Upstream] = (),
+    patience: float = 60.0,
 ) -> Gateway:
     """A gateway in front of upstreams at these URLs, taught by a database."""
     lines = [*upstreams, *(Upstream(f"up-{n}", f"{url}/v1", key="sk-upstream") for n, url in enumerate(urls))]
@@ -227,6 +229,8 @@ def gateway(
         Releases(source, libraries, words=WORDS),
         access or Open(Caller("default", "default")),
         bounds,
+        # As long as it takes: what is tested is not how busy this machine is.
+        finder=Finder(patience, 60.0),
     )
 
 

@@ -15,9 +15,11 @@ from preceptor.serving.access import Access, Caller
 from preceptor.serving.coach import Coach, Given, body_of, wishes_in
 from preceptor.serving.guide import Finder
 from preceptor.serving.metrics import CONTENT_TYPE, Metrics
-from preceptor.serving.protocols import openai_errors
+from preceptor.serving.protocols import openai
 from preceptor.serving.protocols.asked import Asked, Speech
 from preceptor.serving.protocols.chat import Chat
+from preceptor.serving.protocols.messages import Messages
+from preceptor.serving.protocols.responses import Responses
 from preceptor.serving.refusals import Refused
 from preceptor.serving.relay import Receive, Scope, Send, Trip, forwarded, relay
 from preceptor.serving.releases import Releases
@@ -47,7 +49,7 @@ class Visit:
     caller: Caller | None = None
     given: Given | None = None
     trip: Trip | None = None
-    error: Callable[[Refused], bytes] = field(default=openai_errors.error)
+    error: Callable[[Refused], bytes] = field(default=openai.error)
     """How a refusal is written."""
 
 
@@ -72,6 +74,8 @@ class Gateway:
         self.coach = Coach(releases, self.finder)
         self._routes: dict[str, dict[str, Callable[[Scope, Receive, Send, Visit], Awaitable[None]]]] = {
             "/v1/chat/completions": {"POST": self._teaching(Chat())},
+            "/v1/responses": {"POST": self._teaching(Responses())},
+            "/v1/messages": {"POST": self._teaching(Messages())},
             "/v1/embeddings": {"POST": self._passing("/embeddings")},
             "/v1/models": {"GET": self._passing("/models")},
             "/healthz": {"GET": self._alive},
@@ -153,6 +157,7 @@ class Gateway:
                 given.headers(explain=wishes.explain),
                 asked.model,
                 lambda model: body_of(asked, body, (*given.edits, _named(asked, model))),
+                keyed=speech.keyed,
                 broken=speech.broken,
             )
             await relay(self.upstreams, visit.trip, receive, send)
@@ -172,7 +177,7 @@ class Gateway:
                 body or None,
                 forwarded(scope["headers"]),
                 [],
-                broken=openai_errors.broken,
+                broken=openai.broken,
             )
             await relay(self.upstreams, visit.trip, receive, send)
 

@@ -108,10 +108,11 @@ class _Job:
 class Finder:
     """Asks guides. One for each process; close it."""
 
-    def __init__(self, patience: float = 0.04) -> None:
-        """`patience`: seconds a dense embedder may take, and then matching; after that, respectively, the fall-back
-        and nothing."""
+    def __init__(self, patience: float = 0.04, limit: float = 0.25) -> None:
+        """`patience`: seconds a dense embedder may take, then word vectors decide. `limit`: seconds matching may take;
+        then nothing is taught. It takes one or two milliseconds, so more means that the machine is overrun."""
         self.patience = patience
+        self.limit = limit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._known: OrderedDict[bytes, Finding] = OrderedDict()
         self._embedding = ThreadPoolExecutor(EMBEDDING_THREADS, "preceptor-embed")
@@ -166,7 +167,7 @@ class Finder:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Match] = loop.create_future()
         self._jobs.put(_Job(retriever, turns, future, loop))
-        alarm = loop.call_later(self.patience, _give_up, future)
+        alarm = loop.call_later(self.limit, _give_up, future)
         try:
             return await future
         finally:

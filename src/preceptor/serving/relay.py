@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from preceptor.serving.protocols import openai
 from preceptor.serving.refusals import Refused
 from preceptor.serving.upstream import ELSEWHERE, Line, Upstreams
 
@@ -55,8 +56,8 @@ class Trip:
     model: str | None = None
     body_for: Callable[[str], bytes] | None = None
     """The body with another model's name in it, for upstreams that want their own."""
-    keyed: Callable[[str], tuple[str, str]] = lambda key: ("Authorization", f"Bearer {key}")
-    """The header that carries an upstream's key."""
+    keyed: Callable[[str], Mapping[str, str]] = openai.keyed
+    """The headers that carry an upstream's key."""
     broken: Callable[[Refused], bytes] | None = None
     """How a stream that was cut says so."""
     began: float = field(default_factory=time.perf_counter)
@@ -144,7 +145,7 @@ async def _ask(upstreams: Upstreams, line: Line, trip: Trip, send: Send, *, sett
     body = trip.body
     if upstream.model and trip.body_for and upstream.model != trip.model:
         body = trip.body_for(upstream.model)
-    headers = dict([*trip.headers.items(), trip.keyed(upstream.key)]) if upstream.key else trip.headers
+    headers = {**trip.headers, **trip.keyed(upstream.key)} if upstream.key else trip.headers
     response = await upstreams.send(line, trip.method, trip.path, headers, body)
     try:
         trip.first_byte = time.perf_counter() - trip.began

@@ -115,7 +115,8 @@ class Releases:
         self._make_dense = dense
         self._dense: Embedder | None = None
         self._words = words or StaticEmbedder()
-        self._again = float("-inf")
+        self.again = float("-inf")
+        """When an embedder that could not be had is to be tried again, on the monotonic clock."""
         self.shelves = {library: Shelf() for library in libraries}
         self._asking = asyncio.Lock()
 
@@ -200,7 +201,7 @@ class Releases:
         return known
 
     def _may_mend(self, guide: Guide) -> bool:
-        return guide.degraded and time.monotonic() >= self._again
+        return guide.degraded and time.monotonic() >= self.again
 
     def _ready(self, guidance: Guidance, library: str, before: Guide | None) -> Guide:
         """A guide with the dense embedder, if there is to be one and it can be had."""
@@ -210,5 +211,5 @@ class Releases:
             self._dense = self._dense or self._make_dense()
             return Guide.of(guidance, library, self._words, self._dense, before)
         except PreceptorError:
-            self._again = time.monotonic() + AGAIN
+            self.again = time.monotonic() + AGAIN
             return replace(Guide.of(guidance, library, self._words, None, before), degraded=True)

@@ -353,7 +353,9 @@ class ServingSection(Section):
     body_seconds: Annotated[float, pydantic.Field(gt=0)] = 60.0
     """Longest time for a request to come in; a slower one is refused with 408."""
     patience_ms: Count = 40
-    """Milliseconds a dense embedder may take, and matching after it. Then word vectors decide, or nothing is taught."""
+    """Milliseconds a dense embedder may take for a new turn; then word vectors decide."""
+    limit_ms: Count = 250
+    """Milliseconds matching may take, usually one or two; then nothing is taught."""
     upstreams: dict[Text, UpstreamSection] = {}
     """Servers of models, by a name of yours."""
 

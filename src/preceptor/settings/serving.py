@@ -70,7 +70,7 @@ def gateway(project: Project, world: str | None = None) -> Gateway:
         Releases(lookout.source(), [library], dense=lookout.embedder if dense else None),
         Open(Caller(library, library)),
         Bounds(section.body_mb << 20, section.body_seconds),
-        finder=Finder(section.patience_ms / 1000),
+        finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000),
     )
 
 

@@ -1,5 +1,6 @@
 """What the gateway needs to know of a request, whatever protocol it came in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -64,6 +65,9 @@ class Speech(Protocol):
 
     def insert(self, asked: Asked, slot: str, placement: Placement) -> list[Edit]:
         """The edits that put a slot in. `asked` is teachable."""
+
+    def keyed(self, key: str) -> Mapping[str, str]:
+        """The headers that carry an upstream's key."""
 
     def error(self, refused: Refused) -> bytes:
         """A refusal as a body."""

@@ -1,12 +1,12 @@
 """OpenAI's chat completions: what teaching speaks, too, so that a taught request is the one that was measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from preceptor.dialogue.conversation import Party, Turn
 from preceptor.library.model import Placement
-from preceptor.serving.protocols import openai_errors
+from preceptor.serving.protocols import openai
 from preceptor.serving.protocols.asked import Asked, model_of, opened, wishes_of
 from preceptor.serving.protocols.content import lengthened, listed, role_of, spoken
 from preceptor.serving.refusals import Refused
@@ -33,11 +33,14 @@ class Chat:
         messages: Sequence[Part] = asked.document.get("messages")
         return [placed(asked.document.text, messages, slot, placement)]
 
+    def keyed(self, key: str) -> Mapping[str, str]:
+        return openai.keyed(key)
+
     def error(self, refused: Refused) -> bytes:
-        return openai_errors.error(refused)
+        return openai.error(refused)
 
     def broken(self, refused: Refused) -> bytes:
-        return openai_errors.broken(refused)
+        return openai.broken(refused)
 
 
 def turns_of(messages: Sequence[Part], where: str) -> tuple[Turn, ...]:

@@ -1,0 +1,176 @@
+"""Releases and roll-backs reach a gateway that is running, and a database that goes away is noticed."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+
+from preceptor.errors import PreceptorError
+from preceptor.library.model import Release
+from preceptor.library.store import Library
+from preceptor.retrieval.embedding import Embedder, StaticEmbedder, Vectors
+from preceptor.serving import releases
+from preceptor.serving.guide import Finder
+from preceptor.serving.releases import Releases
+
+from .stage import ABOUT_BREAD, BREAD, LATE, POLITE, WORDS, Echo, behind, fill, gateway, plain
+
+pytestmark = pytest.mark.anyio
+BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": ABOUT_BREAD}]})
+
+
+async def released(session: aiohttp.ClientSession, url: str, name: str | None, state: str = "on") -> None:
+    """Ask until the answer is by this release."""
+    async with asyncio.timeout(30):
+        while True:
+            async with session.post(f"{url}/v1/chat/completions", data=BODY) as answer:
+                assert answer.status == 200
+                if (answer.headers.get("x-preceptor-release"), answer.headers["x-preceptor-teaching"]) == (name, state):
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_release_and_a_roll_back_reach_a_running_gateway(database: Path) -> None:
+    library, echo = fill(database), Echo()
+    polite = next(one.id for one in library.strategies() if one.text == POLITE)
+    async with behind(echo, database) as (url, _), plain() as session:
+        await released(session, url, None, "none")
+        first = library.release("ann")
+        await released(session, url, first.hash)
+        assert POLITE in str(echo.seen[-1].json)
+        library.decide(polite, "rejected", "ann")
+        second = library.release("ann")
+        await released(session, url, second.hash)
+        assert LATE in str(echo.seen[-1].json)
+        assert POLITE not in str(echo.seen[-1].json)
+        library.rollback("ann")
+        await released(session, url, first.hash)
+        assert POLITE in str(echo.seen[-1].json)
+    library.db.close()
+
+
+def test_the_database_is_looked_at_more_than_twice_a_second() -> None:
+    assert releases.EVERY < 0.5
+
+
+async def test_a_database_that_is_gone_or_replaced_is_noticed(library: Library, database: Path, tmp_path: Path) -> None:
+    ours = gateway(database)
+    await ours.releases.look()
+    mine = ours.releases.current("default")
+    assert mine is not None
+    database.rename(tmp_path / "away.db")  # noqa: ASYNC240
+    await ours.releases.look()
+    shelf = ours.releases.shelves["default"]
+    assert "There is no database" in shelf.fault
+    assert ours.releases.current("default") is mine, "a moment's absence does not count"
+    shelf.read -= releases.TRUSTED + 1
+    with pytest.raises(PreceptorError, match="There is no database"):
+        ours.releases.current("default")
+    other = fill(database)
+    polite = next(one.id for one in other.strategies() if one.text == POLITE)
+    other.decide(polite, "rejected", "ann")
+    live = other.release("ann")
+    other.db.close()
+    await ours.releases.look()
+    new = ours.releases.current("default")
+    assert new is not None
+    assert new.release == live.hash != mine.release
+    ours.finder.close()
+
+
+class Fixed:
+    """A source of one release."""
+
+    def __init__(self, release: Release) -> None:
+        self.only = release
+        self.fault: PreceptorError | None = None
+
+    def live(self, library: str) -> str | None:
+        return self.only.hash
+
+    def release(self, library: str, prefix: str) -> Release:
+        if self.fault:
+            raise self.fault
+        return self.only
+
+
+async def test_a_release_that_cannot_be_read_ends_the_one_before(library: Library) -> None:
+    live = library.live()
+    assert live is not None
+    source = Fixed(live)
+    following = Releases(source, ["default"], words=WORDS)
+    await following.look()
+    assert following.current("default") is not None
+    library.decide(next(one.id for one in library.strategies() if one.text == POLITE), "rejected", "ann")
+    source.only, source.fault = library.release("ann"), PreceptorError("altered")
+    await following.look()
+    with pytest.raises(PreceptorError, match="altered"):
+        following.current("default")
+
+
+class Dense:
+    """Word vectors under another name, that can be late or away."""
+
+    id, dim = "dense", StaticEmbedder.dim
+
+    def __init__(self) -> None:
+        self.wait, self.away = 0.0, False
+        self.asked: list[list[str]] = []
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.asked.append(list(texts))
+        time.sleep(self.wait)
+        if self.away:
+            raise PreceptorError("away")
+        return WORDS.embed(texts)
+
+
+async def test_a_dense_embedder_that_is_late_or_away_is_stood_in_for(library: Library) -> None:
+    live = library.live()
+    assert live is not None
+    dense = Dense()
+    following = Releases(Fixed(live), ["default"], lambda: dense, WORDS)
+    await following.look()
+    guide = following.current("default")
+    assert guide is not None
+    finder = Finder(patience=0.2, limit=60)
+    turns = BREAD.examples[0].turns
+    assert not (await finder.find(guide, turns)).late
+    dense.away = True
+    away = await finder.find(guide, BREAD.examples[1].turns)
+    dense.away, dense.wait = False, 1.0
+    late = await finder.find(guide, BREAD.examples[2].turns)
+    for finding in (away, late):
+        assert finding.late
+        assert finding.embedder == StaticEmbedder.id
+        assert LATE in [strategy.text for strategy in finding.found.strategies]
+    assert (await finder.find(guide, turns)).remembered
+    finder.close()
+
+
+async def test_an_embedder_that_cannot_be_had_is_tried_again_later(library: Library) -> None:
+    live = library.live()
+    assert live is not None
+    made: list[Embedder] = []
+
+    def make() -> Embedder:
+        if not made:
+            raise PreceptorError("not there yet")
+        return made[0]
+
+    following = Releases(Fixed(live), ["default"], make, WORDS)
+    await following.look()
+    guide = following.current("default")
+    assert guide is not None
+    assert guide.degraded
+    made.append(Dense())
+    following.again = float("-inf")
+    await following.look()
+    mended = following.current("default")
+    assert mended is not None
+    assert not mended.degraded
+    assert mended.embedder is made[0]
