@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from preceptor.settings.evaluation import EvaluationRun
     from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
+    from preceptor.settings.series import Series
 
 SIZES = (20, 60, 100, 300, 1000)
 """Numbers of customers for which it is said what can be seen, beside the number planned."""
@@ -76,12 +77,19 @@ def run(
     json: bool,
     options: "list[str] | tuple[str, ...]" = (),
     limit: int | None = None,
+    series: "Series | None" = None,
+    command: str = "evaluate",
 ) -> "Report":
-    """Do an evaluation run with a display around it. Options and exceptions as for `running.run`."""
+    """Do an evaluation run with a display around it. Options and exceptions as for `running.run`.
+
+    `series`: what it is a part of, which `command` goes on with.
+    """
     from preceptor.cli import running
     from preceptor.cli.display import Arms
 
-    job = running.Job(task.cast, task.db, task.run.id, "evaluate", "Evaluating", "evaluation", Arms(), task.evaluate)
+    job = running.Job(
+        task.cast, task.db, task.run.id, command, "Evaluating", "evaluation", Arms(), task.evaluate, series
+    )
     return running.run(job, providers, json=json, options=options, limit=limit)
 
 

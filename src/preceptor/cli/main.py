@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from preceptor.cli import chat, demo, doctor, evaluate, export, init, library, report, runs, serve, teach, world
+from preceptor.cli import (
+    chat,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    init,
+    library,
+    report,
+    runs,
+    serve,
+    teach,
+    transfer,
+    world,
+)
 from preceptor.errors import PreceptorError
 from preceptor.settings import threads
 
@@ -28,6 +42,7 @@ app.command()(doctor.doctor)
 app.command()(teach.teach)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
+app.command()(transfer.transfer)
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)

@@ -74,7 +74,7 @@ def figures(report: "Report") -> dict[str, object]:
     return {
         "customers": report.customers,
         "arms": {
-            name: {measure.name: _parts(report.mean(name, measure)) for measure in report.measured}
+            name: {measure.name: parts(report.mean(name, measure)) for measure in report.measured}
             for name in report.names
         },
         "unscored": {arm.name: arm.reasons for arm in report.arms},
@@ -84,7 +84,7 @@ def figures(report: "Report") -> dict[str, object]:
                 "against": verdict.old,
                 "measure": verdict.measure.name,
                 "verdict": verdict.word,
-                "difference": _parts(verdict.difference),
+                "difference": parts(verdict.difference),
                 "p": verdict.p,
                 "p_holm": verdict.adjusted,
                 "sentence": str(verdict),
@@ -94,6 +94,6 @@ def figures(report: "Report") -> dict[str, object]:
     }
 
 
-def _parts(interval: "Interval") -> dict[str, object]:
+def parts(interval: "Interval") -> dict[str, object]:
     ends: dict[str, float] = {"value": interval.value, "low": interval.low, "high": interval.high}
     return {**{name: end if math.isfinite(end) else None for name, end in ends.items()}, "n": interval.n}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from preceptor.llm.stopping import Stop
     from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
+    from preceptor.settings.series import Series
     from preceptor.settings.team import Team
     from preceptor.storage.database import Database
 
@@ -41,6 +42,8 @@ class Job(Generic[T]):
     """The section of the settings that the run keeps and takes no changes to."""
     board: "Board"
     work: Callable[["Team", "View"], Awaitable[T]]
+    series: "Series | None" = None
+    """What the run is a part of: `command` goes on with that, and the budget is that of all its parts together."""
 
 
 def run(job: Job[T], providers: "Providers", *, json: bool, options: Sequence[str] = (), limit: int | None = None) -> T:
@@ -72,7 +75,8 @@ def run(job: Job[T], providers: "Providers", *, json: bool, options: Sequence[st
 
 def _again(job: Job[T], options: Sequence[str], limit: int | None) -> str:
     """The command that goes on with a run. What the run itself keeps is not repeated."""
-    words = ["preceptor", job.command, "--resume", job.run]
+    whole = job.series.run.id if job.series else job.run
+    words = ["preceptor", *job.command.split(), "--resume", whole]
     if job.project.folder != Path():
         words += ["--project", str(job.project.folder)]
     if limit is not None:
@@ -104,13 +108,15 @@ class Interrupts:
 
 
 async def _run(job: Job[T], providers: "Providers", interrupts: Interrupts, *, json: bool) -> T:
+    from preceptor.llm.prices import NOTHING
     from preceptor.llm.stopping import Stop
 
     stop = Stop()
     task = asyncio.current_task()
     assert task is not None
     interrupts.listen(stop, task.cancel)
-    async with job.project.team(job.db, job.run, stop, providers) as team:
+    used = job.series.used(job.run) if job.series else NOTHING
+    async with job.project.team(job.db, job.run, stop, providers, used) as team:
         with _view(job, team, json=json) as view:
             done = await job.work(team, view)
         if team.unusable and not json:

@@ -73,7 +73,7 @@ def show(
         _show_arms(loaded, found)
     told = [(event.at[:19], words) for event in events if (words := _words(found.kind, event))]
     tables.show(("at", "what happened"), told)
-    if found.status in ("stopped", "failed", "running") and found.kind in ("teach", "evaluate"):
+    if found.status in ("stopped", "failed", "running") and found.kind in ("teach", "evaluate", "transfer"):
         typer.echo(f"To go on with it: preceptor {found.kind} --resume {found.id}")
 
 

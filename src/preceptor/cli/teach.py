@@ -11,6 +11,7 @@ from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOpti
 if TYPE_CHECKING:
     from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
+    from preceptor.settings.series import Series
     from preceptor.settings.teaching import TeachingRun
     from preceptor.teaching.teach import Taught
 
@@ -64,13 +65,18 @@ def run(
     json: bool,
     options: Sequence[str] = (),
     limit: int | None = None,
+    series: "Series | None" = None,
+    command: str = "teach",
 ) -> "Taught":
-    """Do a teaching run with a display around it. Options and exceptions as for `running.run`."""
+    """Do a teaching run with a display around it. Options and exceptions as for `running.run`.
+
+    `series`: what it is a part of, which `command` goes on with.
+    """
     from preceptor.cli import running
     from preceptor.cli.display import Lessons
 
     job = running.Job(
-        lessons.project, lessons.db, lessons.run.id, "teach", "Teaching", "teaching", Lessons(), lessons.teach
+        lessons.project, lessons.db, lessons.run.id, command, "Teaching", "teaching", Lessons(), lessons.teach, series
     )
     return running.run(job, providers, json=json, options=options, limit=limit)
 

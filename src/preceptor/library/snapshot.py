@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from preceptor.dialogue.conversation import Context
 from preceptor.library import tables
-from preceptor.library.model import Evidence
+from preceptor.library.model import Evidence, Guidance, Strategy
 from preceptor.library.rows import (
+    STALE,
     ScenarioVersion,
     Shelf,
     Use,
@@ -152,3 +153,20 @@ def _histories(rows: Sequence[Any]) -> dict[str, list[Any]]:
     for row in rows:
         found.setdefault(row.id, []).append(row)
     return found
+
+
+def guidance(snapshot: Snapshot) -> Guidance:
+    """What the gate accepted and nobody has rejected or reworded since, of the newest versions: what a student can be
+    given to see whether it helps."""
+    scenarios = [versions[-1] for versions in snapshot.scenarios if versions]
+    kept = tuple(version.scenario for version in scenarios if not version.retired)
+    homes: set[str | None] = {None, *(scenario.id for scenario in kept)}
+    newest = (versions[-1].strategy for versions in snapshot.strategies if versions)
+    chosen = tuple(s for s in newest if s.scenario in homes and usable(s))
+    use = snapshot.use
+    return Guidance(use.domain, kept, chosen, use.placement, use.false_injections, use.foreign)
+
+
+def usable(strategy: Strategy) -> bool:
+    """Accepted as it stands, and rejected by nobody."""
+    return strategy.measured == "accepted" and strategy.decision != "rejected" and STALE not in strategy.flags

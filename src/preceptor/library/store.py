@@ -17,7 +17,7 @@ from preceptor.library import releases, tables
 from preceptor.library.lint import lint, lint_text
 from preceptor.library.model import Decision, Evidence, Guidance, Level, Measured, Release, Scenario, Strategy
 from preceptor.library.rows import STALE, Entry, Shelf, Use, Version, scenario_of, strategy_of, version_of
-from preceptor.library.snapshot import Changes, Snapshot, merge, take
+from preceptor.library.snapshot import Changes, Snapshot, merge, take, usable
 from preceptor.storage.canonical import canonical
 from preceptor.storage.database import Database
 
@@ -291,7 +291,7 @@ def _guidance(shelf: Shelf, which: Which) -> Guidance:
 def _belongs(strategy: Strategy, which: Which) -> bool:
     if which == "approved":
         return strategy.decision == "approved"
-    return strategy.measured == "accepted" and strategy.decision != "rejected" and STALE not in strategy.flags
+    return usable(strategy)
 
 
 def _find(shelf: Shelf, prefix: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import pydantic
 
+from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.crowd import Customers
 from preceptor.dialogue.customers import CUSTOMER_TURN, Customer, Voice, draw_customers
@@ -58,14 +59,16 @@ class EvaluationRun:
     stock: Stock
 
     @classmethod
-    def begin(cls, project: Project, db: Database) -> "EvaluationRun":
+    def begin(cls, project: Project, db: Database, stock: Stock | None = None) -> "EvaluationRun":
         """A new run from the project's settings, its domain, and what its library holds now.
+
+        `stock`: what the arms are made of, if not of that library.
 
         Raises:
             NotFound, SettingsError, UserError: something an arm is made of is not there.
         """
         settings, domain = project.settings.evaluation, project.domain()
-        stock = Stock.take(settings.arms, project.library(db), project.folder)
+        stock = stock or Stock.take(settings.arms, project.library(db), project.folder)
         kept = {
             "settings": project.resolved(),
             "domain": domain.model_dump(mode="json"),
@@ -86,6 +89,11 @@ class EvaluationRun:
         run = find(db, prefix)
         if run.status == "done":
             raise Conflict(f"Run {run.id!r} is done. `preceptor report {run.id}` shows what it found.")
+        return cls.reopen(project, db, run)
+
+    @classmethod
+    def reopen(cls, project: Project, db: Database, run: Run) -> "EvaluationRun":
+        """A run as it was begun, done or not."""
         domain = Domain.model_validate(run.settings["domain"])
         section = run.settings["settings"]["evaluation"]
         arms = {name: section["arms"][name] for name in run.settings["arms"]}
@@ -113,14 +121,10 @@ class EvaluationRun:
 
     async def _evaluate(self, team: Team, journal: Journal[Event]) -> Report:
         settings, domain, models = self.settings, self.domain, team.models
-        student = Student(models["student"], domain)
-        teacher = ModelAgent(models["teacher"], domain, name="teacher")
-        embedder, limit = self.project.embedder(self.db), self.project.settings.teaching.slot_limit
-        arms = build(settings.arms, self.stock, Cast(student, teacher, embedder, settings.slot_tokens, limit))
         who = drawn(domain, settings)
         keeper = keeping.Keeper(Records(self.db), self.run.id, list(settings.arms), who)
         report = await evaluate(
-            arms,
+            self.arms(team),
             Customers(who, Rollout(Voice(models["customer"], domain), settings.max_turns)),
             Judge(models["judge"], domain),
             repeats=settings.repeats,
@@ -133,6 +137,18 @@ class EvaluationRun:
         )
         keeper.written()
         return report
+
+    def arms(self, team: Team) -> list[Agent]:
+        """Who serves.
+
+        Raises:
+            UserError, ProviderError: an arm cannot be made of what there is.
+        """
+        student = Student(team.models["student"], self.domain)
+        teacher = ModelAgent(team.models["teacher"], self.domain, name="teacher")
+        embedder, limit = self.project.embedder(self.db), self.project.settings.teaching.slot_limit
+        cast = Cast(student, teacher, embedder, self.settings.slot_tokens, limit)
+        return build(self.settings.arms, self.stock, cast)
 
 
 def drawn(domain: Domain, settings: EvaluationSection) -> tuple[Customer, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from preceptor.dialogue.domain import Domain
 from preceptor.library.store import Library
 from preceptor.llm.ledger import Ledger
+from preceptor.llm.prices import NOTHING, Amount
 from preceptor.llm.stopping import Stop
 from preceptor.retrieval.embedding import CachedEmbedder, Embedder
 from preceptor.settings import embedders
@@ -80,14 +81,16 @@ class Project:
             found.model(self.settings.models.of(role))
         return found
 
-    def team(self, db: Database, run: str, stop: Stop, providers: Providers | None = None) -> Team:
-        """The models of a run.
+    def team(
+        self, db: Database, run: str, stop: Stop, providers: Providers | None = None, used: Amount = NOTHING
+    ) -> Team:
+        """The models of a run. `used`: what other runs have used of the same budget.
 
         Raises:
             NotFound, SettingsError
         """
         providers = providers or self.providers()
-        return Team.gather(self.settings.models, self.settings.budget, providers, Ledger(db, run), stop)
+        return Team.gather(self.settings.models, self.settings.budget, providers, Ledger(db, run), stop, used)
 
     def resolved(self) -> dict[str, Any]:
         """The settings with defaults filled in, as the record of a run keeps them. Secrets are not among them."""

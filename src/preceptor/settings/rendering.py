@@ -117,6 +117,8 @@ def toml(value: Any) -> str:
             return "true" if value else "false"
         case int() | float() | Decimal():
             return str(value)
+        case Mapping():
+            return _inline(value) if value else "{}"
         case list() | tuple():
             return f"[{', '.join(map(toml, value))}]"
         case _:
@@ -136,6 +138,8 @@ def _kind(annotation: Any) -> str:
         return " or ".join(_kind(arg) for arg in args if arg is not type(None))
     if origin is Literal:
         return " or ".join(json.dumps(arg) for arg in args)
+    if origin is dict:
+        return "table"
     if origin is tuple:
         return f"list of {_kind(args[0])}s"
     return _WORDS[annotation]

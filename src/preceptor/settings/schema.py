@@ -360,6 +360,13 @@ class ServingSection(Section):
     """Servers of models, by a name of yours."""
 
 
+class TransferSection(Section):
+    """Other students that a library may be carried to."""
+
+    students: dict[ArmName, ModelSection] = {}
+    """Models by name, a line each, with the keys of [models.student]: `preceptor transfer --students NAME,…`."""
+
+
 class Settings(Section):
     """A whole settings file, resolved: defaults filled in."""
 
@@ -367,6 +374,7 @@ class Settings(Section):
     models: ModelsSection
     teaching: Teaching = Teaching()
     evaluation: EvaluationSection = EvaluationSection()
+    transfer: TransferSection = TransferSection()
     retrieval: RetrievalSection = RetrievalSection()
     budget: BudgetSection = BudgetSection()
     library: LibrarySection = LibrarySection()

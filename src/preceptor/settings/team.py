@@ -9,6 +9,7 @@ from preceptor.errors import PreceptorError, Stopped
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Ledger, Total
 from preceptor.llm.limits import Limiter
+from preceptor.llm.prices import NOTHING, Amount
 from preceptor.llm.stack import Stacked, stack
 from preceptor.llm.stopping import Stop
 from preceptor.llm.watching import Watched
@@ -30,14 +31,21 @@ class Team:
 
     @classmethod
     def gather(
-        cls, sections: ModelsSection, bounds: BudgetSection, providers: Providers, ledger: Ledger, stop: Stop
+        cls,
+        sections: ModelsSection,
+        bounds: BudgetSection,
+        providers: Providers,
+        ledger: Ledger,
+        stop: Stop,
+        used: Amount = NOTHING,
     ) -> "Team":
-        """Put everything around every role's model. What the ledger says was used counts against the budget.
+        """Put everything around every role's model. What the ledger says was used counts against the budget, and so
+        does what others have `used` of it.
 
         Raises:
             NotFound, SettingsError: from a model's section.
         """
-        budget = Budget(bounds.calls, bounds.tokens, bounds.money, ledger.charged)
+        budget = Budget(bounds.calls, bounds.tokens, bounds.money, ledger.charged + used)
         limiters = _limiters(sections)
         stacks: dict[Role, Stacked] = {}
         for role in ROLES:

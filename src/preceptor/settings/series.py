@@ -1,0 +1,42 @@
+"""Several runs, one after the other, under one budget, that are begun, stopped and resumed as one.
+
+The whole is a run itself, whose events name its parts. A part that is done is not done again; one that was stopped goes
+on from its ledger.
+"""
+
+from dataclasses import dataclass
+
+from preceptor.llm.ledger import Ledger
+from preceptor.llm.prices import NOTHING, Amount
+from preceptor.storage.database import Database
+from preceptor.storage.runs import Run, Runs
+
+PART = "Part"
+"""The kind of event that names a part."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A run made of runs."""
+
+    db: Database
+    run: Run
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Ids of the runs begun so far, by what they are in it."""
+        events = Runs(self.db).events(self.run.id)
+        return {event.body["name"]: event.body["run"] for event in events if event.kind == PART}
+
+    def part(self, name: str) -> Run | None:
+        """The run of a part, if it was begun."""
+        id_ = self.parts.get(name)
+        return Runs(self.db).get(id_) if id_ else None
+
+    def began(self, name: str, run: Run) -> None:
+        """Note down that a part was begun."""
+        Runs(self.db).event(self.run.id, PART, {"name": name, "run": run.id})
+
+    def used(self, but: str = "") -> Amount:
+        """What all parts have used together, `but` one."""
+        return sum((Ledger(self.db, id_).charged for id_ in self.parts.values() if id_ != but), NOTHING)
