@@ -229,11 +229,11 @@ def _section(field: FieldInfo) -> type[pydantic.BaseModel]:
 
 
 def _several(field: FieldInfo) -> type[pydantic.BaseModel] | None:
-    """The section of which a key holds several, by name."""
+    """The section of which a key holds several, by name; None for one of several kinds, which have tables elsewhere."""
     if get_origin(field.annotation) is not dict:
         return None
-    kind: type[pydantic.BaseModel] = get_args(field.annotation)[1]
-    return kind
+    kind = get_args(field.annotation)[1]
+    return kind if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel) else None
 
 
 def _markdown(keys: Mapping[str, FieldInfo]) -> str:
