@@ -17,6 +17,7 @@ from preceptor.cli import (
     evaluate,
     export,
     init,
+    judge,
     library,
     report,
     runs,
@@ -43,6 +44,7 @@ app.command()(teach.teach)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(transfer.transfer)
+app.add_typer(judge.app, name="judge")
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)

@@ -36,7 +36,7 @@ class Job(Generic[T]):
     db: "Database"
     run: str
     command: str
-    """Which goes on with it, such as ``teach``."""
+    """Which goes on with it, such as ``teach`` or ``judge check``."""
     title: str
     keeps: str
     """The section of the settings that the run keeps and takes no changes to."""

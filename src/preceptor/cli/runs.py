@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Teaching and evaluation runs: a list of them, or one in full.", invoke_without_command=True)
 
+GOES_ON = {"teach": "teach", "evaluate": "evaluate", "transfer": "transfer", "judge-check": "judge check"}
+"""By kind of run: the command that goes on with it."""
+
 
 @app.callback()
 def listing(context: typer.Context, project: ProjectOption = Path(), overrides: SetOption = None) -> None:
@@ -73,8 +76,8 @@ def show(
         _show_arms(loaded, found)
     told = [(event.at[:19], words) for event in events if (words := _words(found.kind, event))]
     tables.show(("at", "what happened"), told)
-    if found.status in ("stopped", "failed", "running") and found.kind in ("teach", "evaluate", "transfer"):
-        typer.echo(f"To go on with it: preceptor {found.kind} --resume {found.id}")
+    if found.status in ("stopped", "failed", "running") and found.kind in GOES_ON:
+        typer.echo(f"To go on with it: preceptor {GOES_ON[found.kind]} --resume {found.id}")
 
 
 def _show_arms(project: "Project", run: "Run") -> None:
@@ -109,6 +112,9 @@ def _came_of(run: "Run") -> str:
     result = run.result if isinstance(run.result, dict) else {}
     if run.status == "done" and "accepted" in result:
         return f"{result['accepted']} strategies accepted, {result['refused']} refused, {result['scenarios']} scenarios"
+    if run.status == "done" and result.get("figures"):
+        first = result["figures"][0]
+        return f"{first['label']}: {first['value']:.2f}"
     return str(result.get("reason", "")) if run.status in ("stopped", "failed") else ""
 
 
@@ -123,10 +129,10 @@ def _took(created: str, finished: str | None) -> str:
 def _words(kind: str, event: "Event") -> str:
     from preceptor.cli.display import sentence
     from preceptor.errors import Conflict
-    from preceptor.settings import evaluation, teaching
+    from preceptor.settings import evaluation, judges, teaching
 
     try:
-        if kind == evaluation.KIND:
+        if kind in (evaluation.KIND, judges.KIND):
             return sentence(evaluation.RECORDED.read(event.kind, event.body))
         return sentence(teaching.RECORDED.read(event.kind, event.body))
     except Conflict:

@@ -46,6 +46,13 @@ class Judge:
         """Is `new` better than `old` in this context? Equal texts are a tie and cost nothing."""
         if old == new:
             return Comparison("tie", "The replies are the same.", orders_agree=True)
+        said = await self.both_orders(context, old, new, seed)
+        return said if isinstance(said, Unscored) else _combine(*said)
+
+    async def both_orders(
+        self, context: Context, old: Turn, new: Turn, seed: int
+    ) -> tuple[CompareReplies, CompareReplies] | Unscored:
+        """What is said with `old` shown first, and with `new` shown first."""
         try:
             forward, backward = await gather(
                 [
@@ -55,7 +62,7 @@ class Judge:
             )
         except (BadReply, Rejected) as fault:
             return Unscored(str(fault))
-        return _combine(forward, backward)
+        return forward, backward
 
     async def rate(self, conversation: Conversation, seed: int) -> Rating | Unscored:
         """How satisfied is the customer, and were goal and policy kept?"""

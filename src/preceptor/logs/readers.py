@@ -37,7 +37,7 @@ class Skipped:
     reason: str
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """Why a row cannot be read."""
 
 
@@ -56,8 +56,8 @@ class Log:
         self.skipped, self.skipped_rows = [], 0
         for line, row in self._rows():
             try:
-                yield _conversation(_parse(row), self.path.stem, line)
-            except _Unreadable as fault:
+                yield conversation_of(parse(row), self.path.stem, line)
+            except Unreadable as fault:
                 self.skipped_rows += 1
                 if len(self.skipped) < _KEPT:
                     self.skipped.append(Skipped(line, str(fault)))
@@ -81,25 +81,27 @@ def read(path: Path) -> Log:
     return Log(path)
 
 
-def _parse(row: bytes) -> Mapping[str, Any]:
+def parse(row: bytes) -> Mapping[str, Any]:
+    """Raises: Unreadable"""
     try:
         data = orjson.loads(row)
     except orjson.JSONDecodeError as fault:
-        raise _Unreadable(f"Not valid JSON: {fault}.") from None
+        raise Unreadable(f"Not valid JSON: {fault}.") from None
     if not isinstance(data, dict):
-        raise _Unreadable("Not a JSON object.")
+        raise Unreadable("Not a JSON object.")
     return data
 
 
-def _conversation(data: Mapping[str, Any], log: str, line: int) -> Conversation:
+def conversation_of(data: Mapping[str, Any], log: str, line: int) -> Conversation:
+    """A row of either form. Raises: Unreadable"""
     if "messages" in data:
         read, turns, tags = "messages", _openai_turns(data["messages"]), _openai_tags(data)
     elif "turns" in data:
         read, turns, tags = "turns", _star_turns(data["turns"]), _star_tags(data)
     else:
-        raise _Unreadable("Neither `messages` nor `turns` is there.")
+        raise Unreadable("Neither `messages` nor `turns` is there.")
     if not any(turn.party == "customer" for turn in turns):
-        raise _Unreadable(f"`{read}` holds nothing a customer said.")
+        raise Unreadable(f"`{read}` holds nothing a customer said.")
     customer = data.get("id", line)
     return Conversation(turns, _ending(data), f"{log}:{customer}", log, tags)
 
@@ -112,7 +114,7 @@ def _openai_turns(messages: object) -> tuple[Turn, ...]:
     try:
         parsed = parse_messages(messages)
     except Rejected as fault:
-        raise _Unreadable(str(fault)) from None
+        raise Unreadable(str(fault)) from None
     return tuple(_turn(message) for message in parsed if message.role != "system")
 
 
@@ -124,7 +126,7 @@ def _turn(message: Message) -> Turn:
 def _openai_tags(data: Mapping[str, Any]) -> tuple[str, ...]:
     tags = data.get("tags") or []
     if not isinstance(tags, list):
-        raise _Unreadable("`tags` must be a list.")
+        raise Unreadable("`tags` must be a list.")
     measured = [f"{name}:{data[name]}" for name in ("outcome", "reward") if data.get(name) is not None]
     return (*(str(tag) for tag in tags), *measured)
 
@@ -135,7 +137,7 @@ def _star_tags(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _star_turns(turns: object) -> tuple[Turn, ...]:
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise _Unreadable("`turns` must be a list of objects.")
+        raise Unreadable("`turns` must be a list of objects.")
     said = [turn for turn in turns if turn.get("speaker") != "customer_instruction"]
     call, result = 0, []
     for place, turn in enumerate(said):
@@ -143,7 +145,7 @@ def _star_turns(turns: object) -> tuple[Turn, ...]:
         try:
             result.append(_star_turn(turn, f"call-{call}"))
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise _Unreadable(f"`turns[{place}]` is not of STAR's form.") from None
+            raise Unreadable(f"`turns[{place}]` is not of STAR's form.") from None
     return tuple(result)
 
 
