@@ -238,3 +238,14 @@ def test_what_is_drawn_is_drawn_by_the_seed() -> None:
     pairs = draw_pairs(rated, 10, 1)
     assert pairs == draw_pairs(rated, 10, 1)
     assert all(pair.given.text != pair.other.text and pair.context.customer_turns for pair in pairs)
+
+
+def test_a_person_who_says_the_same_of_all_is_no_ceiling() -> None:
+    rated, truth = world(40, 3)
+    bored = [Rated(one.conversation, {"S": {**one.ratings["S"], "p2": 0.0}}) for one in rated]
+    held = hold(S, bored, judged(truth))
+    assert held.person
+    assert held.person.value > 0.4
+    assert first(held).against_person
+    assert held.agreement
+    assert math.isfinite(held.agreement.kappa.low)

@@ -217,17 +217,18 @@ class _People:
 
     @cached_property
     def _others(self) -> list[tuple[Ordered, Ordered]]:
-        """Each person with the mean of the others, where there were any."""
+        """Each person who did not say the same of all, with the mean of the others, where there were any."""
         found = []
         for one in self._by_rater:
             with np.errstate(divide="ignore", invalid="ignore"):
                 rest = np.where(self._count > 1, (self._sum - one) / (self._count - 1), math.nan)
-            if np.isfinite(rest).sum() >= LEAST:
-                found.append((Ordered.of(one), Ordered.of(rest)))
+            mine, others = Ordered.of(one), Ordered.of(rest)
+            if others.known.sum() >= LEAST and self._varies(mine) and self._varies(others):
+                found.append((mine, others))
         return found
 
     def _persons(self, weights: Array) -> Array:
-        return _median([spearman(one, rest, weights) for one, rest in self._others])
+        return _median([_told(one, rest, weights) for one, rest in self._others])
 
     def _in_place(self, judge: Ordered, weights: Array) -> Array:
         """The judge's correlation with what the others said, in each person's place."""
@@ -259,7 +260,7 @@ class _People:
         return Agreement(
             self._share(apart == 0, apart),
             None if self._question.binary else self._share(apart <= 1, apart),
-            self._interval(lambda w: np.nanmean([kappa(a, b, w) for a, b in pairs], axis=0))
+            self._interval(lambda w: np.mean([np.nan_to_num(kappa(a, b, w)) for a, b in pairs], axis=0))
             or Interval(math.nan, -math.inf, math.inf, len(self._rated)),
         )
 
@@ -285,7 +286,7 @@ class _People:
 
 
 def _told(judge: Ordered, other: Ordered, weights: Array) -> Array:
-    """Spearman's correlation, 0 in resamples of which the judge says the same throughout: it tells nothing there."""
+    """Spearman's correlation, 0 in resamples of which somebody says the same throughout: that tells nothing."""
     return np.nan_to_num(spearman(judge, other, weights))
 
 
