@@ -81,6 +81,10 @@ bench-real: benchmarks/bench_real.py $(LOCAL)
 bench-report: benchmarks/bench_report.py $(DEV)
 	@$(BIN)/python $< $(ARGS)
 
+# Drawn by Hypothesis, which is one of a developer's tools.
+bench-leaks: benchmarks/bench_leaks.py $(DEV)
+	@$(BIN)/python $< $(ARGS)
+
 bench-%: benchmarks/bench_%.py $(LOCKED)
 	@$(BIN)/python $< $(ARGS)
 

@@ -27,6 +27,8 @@ from preceptor.serving.splice import Edit, quoted
 from preceptor.serving.upstream import Upstreams
 
 Headers = Mapping[bytes, bytes]
+CLOSE = {"connection": "close"}
+"""For what leaves a body half read."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class Gateway:
                     else:
                         pieces.clear()
         except TimeoutError:
-            raise Refused(408, "The body did not come in in time.", code="slow_body") from None
+            raise Refused(408, "The body did not come in in time.", code="slow_body", headers=CLOSE) from None
         if event["type"] == "http.disconnect":
             raise Refused(400, "The client left before the body was there.", code="client_left")
         return self._bounded(b"".join(pieces), size)

@@ -59,7 +59,7 @@ class Given:
         return orjson.dumps(
             {
                 "teaching": self.state,
-                "scenarios": [[name, round(score, 4)] for name, score in finding.found.matches[:5]],
+                "scenarios": [[name, round(score, 4)] for name, score in finding.found.matches],
                 "strategies": [strategy.id for strategy in finding.found.strategies],
                 "embedder": finding.embedder,
                 "late": finding.late,

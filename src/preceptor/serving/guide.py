@@ -29,6 +29,8 @@ TOGETHER = 32
 """Most conversations matched at once: more would make the first wait for the last."""
 REMEMBERED = 4_096
 """Conversations whose findings are kept, newest first."""
+SHOWN = 5
+"""Scenarios kept of what was found."""
 EMBEDDING_THREADS = 2
 
 
@@ -135,13 +137,15 @@ class Finder:
         key = _key(guide, said)
         if known := self._known.get(key):
             self._known.move_to_end(key)
-            return replace(known, seconds=time.perf_counter() - began, remembered=True)
+            return Finding(known.found, time.perf_counter() - began, known.embedder, remembered=True)
         retriever, late = guide.retriever, guide.degraded
         if guide.embedder is not None and guide.fallback is not None and not await self._embed(guide.embedder, said):
             retriever, late = guide.fallback, True
         match = await self._match(retriever, said)
-        seconds = time.perf_counter() - began
-        finding = Finding(retriever.choose(match), seconds, retriever.matcher.embedder_id, late)
+        chosen = retriever.choose(match)
+        # A thousand scenarios a conversation would be most of the memory.
+        found = Found(chosen.matches[:SHOWN], chosen.abstained, chosen.strategies)
+        finding = Finding(found, time.perf_counter() - began, retriever.matcher.embedder_id, late)
         if not late:
             self._remember(key, finding)
         return finding

@@ -6,6 +6,7 @@ nothing is taught: a roll-back could not reach us.
 """
 
 import asyncio
+import gc
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -178,6 +179,10 @@ class Releases:
         try:
             shelf.guide = self._get(library, name)
             shelf.read = time.monotonic()
+            # A release is many objects that stay; looking through them for garbage again and again took half of the
+            # processor time of a busy gateway, and held up everyone for 0.2 s.
+            gc.collect()
+            gc.freeze()
         except BaseException:
             # What was live is known not to be any more.
             shelf.guide, shelf.read = None, float("-inf")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
+from yarl import URL
 
 from preceptor.serving.refusals import Refused
 
@@ -22,6 +23,8 @@ FAILURES = 3
 DOWN_SECONDS = 5.0
 """How long it is then left alone; twice as long after each further failure, up to `DOWN_MOST`."""
 DOWN_MOST = 60.0
+PATHS = 100
+"""Paths whose URLs are remembered."""
 IN_PIECES = 1 << 18
 """Bytes from which on a body is sent in pieces."""
 ELSEWHERE = frozenset({429, 500, 502, 503, 504, 529})
@@ -64,6 +67,19 @@ class Line:
         self.rests_until = 0.0
         """On the monotonic clock."""
         self._room = asyncio.Semaphore(upstream.most)
+        self._urls: dict[str, URL] = {}
+        self.timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=upstream.connect_timeout, sock_read=upstream.timeout
+        )
+
+    def url(self, path: str) -> URL:
+        """Where a path is; the few that are asked for again and again are remembered."""
+        if known := self._urls.get(path):
+            return known
+        url = URL(self.upstream.base_url + path, encoded=True)
+        if "?" not in path and len(self._urls) < PATHS:
+            self._urls[path] = url
+        return url
 
     @property
     def healthy(self) -> bool:
@@ -165,15 +181,12 @@ class Upstreams:
         self, line: Line, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> aiohttp.ClientResponse:
         assert self._session is not None, "open() comes first"
-        upstream = line.upstream
         return await self._session.request(
             method,
-            upstream.base_url + path,
+            line.url(path),
             headers=headers,
             # In one piece, a long body would be copied while everyone else waits.
             data=io.BytesIO(body) if body is not None and len(body) > IN_PIECES else body,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=upstream.connect_timeout, sock_read=upstream.timeout
-            ),
+            timeout=line.timeout,
         )
