@@ -97,6 +97,14 @@ def test_many_at_once_are_matched_as_one_by_one() -> None:
         assert single.confidence == pytest.approx(together.confidence, abs=1e-4)
 
 
+def test_the_best_can_be_ranked_alone() -> None:
+    matcher = Matcher.fit(examples(), STATIC)
+    contexts = [customer("Can you help me with my dog?"), customer("Hello")]
+    for whole, some in zip(matcher.match_all(contexts), matcher.match_all(contexts, 2), strict=True):
+        assert some.ranked == whole.ranked[:2]
+        assert (some.confidence, some.abstained) == (whole.confidence, whole.abstained)
+
+
 def test_a_new_turn_costs_one_turn() -> None:
     counting = Counting()
     matcher = Matcher.fit(examples(), counting)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
@@ -113,8 +114,8 @@ class Matcher:
         """
         return self.match_all([turns])[0]
 
-    def match_all(self, contexts: Sequence[Sequence[Turn]]) -> list[Match]:
-        """The same for many contexts, in less time each."""
+    def match_all(self, contexts: Sequence[Sequence[Turn]], best: int | None = None) -> list[Match]:
+        """The same for many contexts, in less time each. `best`: the most labels to rank; all when not given."""
         if not self.labels or not contexts:
             return [Match((), 0.0, self.calibration.threshold) for _ in contexts]
         views, _ = read_contexts(contexts, self._reader, self._vocabulary)
@@ -124,13 +125,22 @@ class Matcher:
             features = features.after(shares(self._first.score(before.weighted(self.weights)), views.opening))
         elif self._first is not None:
             features = features.after(np.zeros((len(features), len(self.labels)), np.float32))
-        return [self._judge(scores) for scores in self._scorer.score(features)]
+        return [self._judge(scores, best) for scores in self._scorer.score(features)]
 
-    def _judge(self, scores: Matrix) -> Match:
+    def _judge(self, scores: Matrix, best: int | None) -> Match:
         shares = probabilities(scores, self.calibration.temperature)
-        order = np.argsort(-scores, kind="stable")
+        order = _descending(scores, best)
         ranked = tuple((self.labels[index], float(shares[index])) for index in order)
         return Match(ranked, float(scores[order[0]]), self.calibration.threshold)
+
+
+def _descending(scores: Matrix, best: int | None) -> NDArray[np.intp]:
+    """The places of the best scores, or of all; of equal ones the first first."""
+    if best is None or best >= len(scores):
+        return np.asarray(np.argsort(-scores, kind="stable"))
+    least = np.partition(scores, -best)[-best]
+    near = np.flatnonzero(scores >= least)
+    return np.asarray(near[np.argsort(-scores[near], kind="stable")][:best])
 
 
 def _earlier(contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary) -> Views | None:

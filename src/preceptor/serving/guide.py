@@ -30,7 +30,8 @@ TOGETHER = 32
 REMEMBERED = 4_096
 """Conversations whose findings are kept, newest first."""
 SHOWN = 5
-"""Scenarios kept of what was found."""
+"""Scenarios ranked for a conversation, at least as many as a slot is filled from: ranking a thousand takes longer than
+finding them, and keeping them would be most of the memory."""
 EMBEDDING_THREADS = 2
 
 
@@ -142,10 +143,7 @@ class Finder:
         if guide.embedder is not None and guide.fallback is not None and not await self._embed(guide.embedder, said):
             retriever, late = guide.fallback, True
         match = await self._match(retriever, said)
-        chosen = retriever.choose(match)
-        # A thousand scenarios a conversation would be most of the memory.
-        found = Found(chosen.matches[:SHOWN], chosen.abstained, chosen.strategies)
-        finding = Finding(found, time.perf_counter() - began, retriever.matcher.embedder_id, late)
+        finding = Finding(retriever.choose(match), time.perf_counter() - began, retriever.matcher.embedder_id, late)
         if not late:
             self._remember(key, finding)
         return finding
@@ -210,7 +208,7 @@ def _answer(jobs: Sequence[_Job]) -> None:
 
 def _matched(retriever: Retriever, jobs: Sequence[_Job]) -> Sequence[Match | Exception]:
     try:
-        return retriever.matcher.match_all([job.turns for job in jobs])
+        return retriever.matcher.match_all([job.turns for job in jobs], SHOWN)
     except Exception as fault:
         # Whatever goes wrong in here must not end the thread: it is told to those who asked.
         return [fault] * len(jobs)
