@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from preceptor.llm.embeddings import OpenAIEmbeddings
 from preceptor.retrieval.embedding import Embedder, EndpointEmbedder, StaticEmbedder, Vectors
 from preceptor.retrieval.onnx import OnnxEmbedder
 from preceptor.settings.models import key
@@ -57,5 +56,8 @@ class _Endpoint:
             return pool.submit(asyncio.run, self._embed(texts)).result()
 
     async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
+        # Takes half a second to import.
+        from preceptor.llm.embeddings import OpenAIEmbeddings
+
         async with OpenAIEmbeddings(self.base_url, self.model, self.key) as client:
             return await client.embed(texts)

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import httpx2
+from typing import TYPE_CHECKING
 
 from preceptor.errors import NotFound, SettingsError
-from preceptor.llm.client import OpenAIModel, connections
 from preceptor.llm.messages import Reply, Request, Sampling
 from preceptor.llm.model import Model
 from preceptor.llm.prices import Price
@@ -18,6 +16,12 @@ from preceptor.settings.schema import AnyModel, Endpoint, Simulated
 from preceptor.simulated.faults import Faults, Faulty
 from preceptor.simulated.model import models
 from preceptor.simulated.world import World, shipped_names
+
+# The client takes half a second to import, and what only serves has no use for it.
+if TYPE_CHECKING:
+    import httpx2
+
+    from preceptor.llm.client import OpenAIModel
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ class Providers:
             await model.aclose()
 
     @cached_property
-    def _connections(self) -> httpx2.AsyncClient:
+    def _connections(self) -> "httpx2.AsyncClient":
+        from preceptor.llm.client import connections
+
         return connections()
 
     def _simulated(self, section: Simulated) -> Model:
@@ -83,6 +89,8 @@ class Providers:
     def _endpoint(self, section: Endpoint) -> Model:
         identity = section.model_dump_json(exclude=set(AnyModel.model_fields))
         if identity not in self._endpoints:
+            from preceptor.llm.client import OpenAIModel
+
             self._endpoints[identity] = OpenAIModel(
                 f"{section.base_url} {section.model}",
                 section.base_url,
