@@ -22,6 +22,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "student",
         "teaching evaluation serving logs",
         "settings",
+        "experiments",
         "cli web",
     )
 )

@@ -44,7 +44,7 @@ def demo(
 
     cast: AbstractContextManager[templates.Sections] = local.student() if student == "local" else nullcontext({})
     with cast as sections:
-        place = _free(folder)
+        place = free(folder)
         templates.write(place, template, sections, local.TOPICS if sections else None)
         _run(place, overrides or (), customers, student)
     if sections:
@@ -76,7 +76,7 @@ def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -
     typer.echo(f"  preceptor chat --project {place}")
 
 
-def _free(folder: Path) -> Path:
+def free(folder: Path) -> Path:
     """The folder, or the first of folder-2, folder-3… that is not there: nobody's earlier demo is written over."""
     if not folder.exists():
         return folder

@@ -15,6 +15,7 @@ from preceptor.cli import (
     demo,
     doctor,
     evaluate,
+    experiment,
     export,
     init,
     judge,
@@ -45,6 +46,7 @@ app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(transfer.transfer)
 app.add_typer(judge.app, name="judge")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)

@@ -75,14 +75,15 @@ def run(job: Job[T], providers: "Providers", *, json: bool, options: Sequence[st
 
 def _again(job: Job[T], options: Sequence[str], limit: int | None) -> str:
     """The command that goes on with a run. What the run itself keeps is not repeated."""
-    whole = job.series.run.id if job.series else job.run
+    whole, folder = (job.series.run.id, job.series.folder) if job.series else (job.run, job.project.folder)
+    kept = ("teaching.", "evaluation.") if job.series else (f"{job.keeps}.",)
     words = ["preceptor", *job.command.split(), "--resume", whole]
-    if job.project.folder != Path():
-        words += ["--project", str(job.project.folder)]
+    if folder != Path():
+        words += ["--project", str(folder)]
     if limit is not None:
         words += ["--limit", str(limit)]
     for option in options:
-        if not option.startswith(f"{job.keeps}."):
+        if not option.startswith(kept):
             words += ["--set", option]
     return shlex.join(words)
 

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Teaching and evaluation runs: a list of them, or one in full.", invoke_without_command=True)
 
-GOES_ON = {"teach": "teach", "evaluate": "evaluate", "transfer": "transfer", "judge-check": "judge check"}
+GOES_ON = {
+    "teach": "teach",
+    "evaluate": "evaluate",
+    "transfer": "transfer",
+    "experiment": "experiment coaching",
+    "judge-check": "judge check",
+}
 """By kind of run: the command that goes on with it."""
 
 

@@ -25,6 +25,13 @@ class Share:
     prompt_tokens: int
     completion_tokens: int
 
+    def __add__(self, other: "Share") -> "Share":
+        return Share(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
 
 def share(calls: float, prompt: int, completion: int) -> Share:
     """So many calls, each with so many tokens."""

@@ -5,6 +5,7 @@ on from its ledger.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from preceptor.llm.ledger import Ledger
 from preceptor.llm.prices import NOTHING, Amount
@@ -21,6 +22,8 @@ class Series:
 
     db: Database
     run: Run
+    folder: Path
+    """Of the project it was begun in; its parts may be of others."""
 
     @property
     def parts(self) -> dict[str, str]:

@@ -113,7 +113,7 @@ class TransferRun:
             "order": list(libraries),
         }
         run = Runs(db).create(KIND, kept, project.settings.evaluation.seed)
-        return cls(project, Series(db, run), wanted, libraries)
+        return cls(project, Series(db, run, project.folder), wanted, libraries)
 
     @classmethod
     def resume(cls, project: Project, db: Database, prefix: str) -> "TransferRun":
@@ -129,7 +129,7 @@ class TransferRun:
         evaluation = project.settings.evaluation.model_copy(update=bounds)
         same = replace(project, settings=project.settings.model_copy(update={"evaluation": evaluation}))
         libraries = {name: kept[name] for name in run.settings["order"]}
-        return cls(same, Series(db, run), Wanted.read(run.settings["wanted"]), libraries)
+        return cls(same, Series(db, run, project.folder), Wanted.read(run.settings["wanted"]), libraries)
 
     def carry(self, doing: Doing) -> Transferred:
         """Do the run, or what is left of it.
@@ -226,12 +226,7 @@ def effort(project: Project, wanted: Wanted, libraries: Mapping[str, Guidance]) 
     total: dict[Role, Share] = {}
     for made in columns(project, wanted).values():
         for role, one in outlay(prepared(made, libraries)).items() if made else ():
-            before = total.get(role, Share(0, 0, 0))
-            total[role] = Share(
-                before.calls + one.calls,
-                before.prompt_tokens + one.prompt_tokens,
-                before.completion_tokens + one.completion_tokens,
-            )
+            total[role] = total.get(role, Share(0, 0, 0)) + one
     return total
 
 
