@@ -80,7 +80,10 @@ async def _student(project: "Project", played: "Simulated") -> "AsyncIterator[st
     with _listening("127.0.0.1", 0) as listening:
         app = create_app(world(played.world, project.folder), latency=played.latency)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        serving = asyncio.create_task(server._serve([listening]))
+        serving = asyncio.create_task(server.serve([listening]))
+        # Whoever starts last hears Ctrl-C first, and that has to be the gateway.
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         finally:
