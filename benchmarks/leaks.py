@@ -24,7 +24,7 @@ from preceptor.library.model import Decision, Measured, Placement, Scenario, Str
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.retrieval.embedding import StaticEmbedder
-from preceptor.serving.access import Caller
+from preceptor.serving.access import Access, Caller
 from preceptor.serving.app import Gateway
 from preceptor.serving.guide import Finder
 from preceptor.serving.releases import DatabaseSource, Releases
@@ -119,7 +119,7 @@ def asking(draw: st.DrawFn) -> Asking:
 CASE = st.builds(Case, st.tuples(SHELF, SHELF), st.lists(asking(), min_size=1, max_size=4).map(tuple))
 
 
-class Named:
+class Named(Access):
     """Takes the bearer token for the tenant's name."""
 
     def __init__(self) -> None:

@@ -19,6 +19,7 @@ from preceptor.cli import (
     export,
     init,
     judge,
+    keys,
     library,
     report,
     runs,
@@ -51,6 +52,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.command()(chat.chat)
 app.command()(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command()(export.export)
 app.add_typer(world.app, name="world")
 

@@ -28,6 +28,8 @@ def serve(
 ) -> None:
     """Put a taught student in front of customers.
 
+    Beyond this machine it listens only once there are keys (`preceptor keys add`), and then asks everyone for one.
+
     Answers the OpenAI protocol in front of the student's server: each request goes out with the strategies of the live
     release that fit its conversation, and is otherwise left as it is. Ctrl-C ends it.
     """
@@ -36,21 +38,22 @@ def serve(
     loaded = Project.load(project, overrides or ())
     section = loaded.settings.serving
     host, port = host or section.host, section.port if port is None else port
-    _check_open(host, unsafe_open)
+    keyless = unsafe_open or _near(host)
+    _check_keys(loaded, host, keyless)
     with _listening(host, port) as listening:
-        _run(loaded, listening, host)
+        _run(loaded, listening, host, keyless)
 
 
-def _run(project: "Project", listening: socket.socket, host: str) -> None:
+def _run(project: "Project", listening: socket.socket, host: str, keyless: bool) -> None:
     import uvloop
 
     try:
-        uvloop.run(_serve(project, listening, host))
+        uvloop.run(_serve(project, listening, host, keyless))
     except KeyboardInterrupt:
         return
 
 
-async def _serve(project: "Project", listening: socket.socket, host: str) -> None:
+async def _serve(project: "Project", listening: socket.socket, host: str, keyless: bool) -> None:
     import uvicorn
 
     from preceptor.cli.tables import mark
@@ -60,7 +63,7 @@ async def _serve(project: "Project", listening: socket.socket, host: str) -> Non
     async with AsyncExitStack() as stack:
         played = serving.simulated(project)
         world = await stack.enter_async_context(_student(project, played)) if played else None
-        gateway = serving.gateway(project, world)
+        gateway = serving.gateway(project, world, keyless=keyless)
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listening.getsockname()[1]}/v1"
         typer.echo(f"The gateway answers at {url}{mark(project.simulated)}. Stop it with Ctrl-C.")
@@ -91,20 +94,23 @@ async def _student(project: "Project", played: "Simulated") -> "AsyncIterator[st
             await serving
 
 
-def _check_open(host: str, unsafe: bool) -> None:
+def _near(host: str) -> bool:
+    """Whether only this machine gets there."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_keys(project: "Project", host: str, keyless: bool) -> None:
     """Raises: UserError: others could reach a gateway that asks nobody for a key."""
     from preceptor.errors import UserError
+    from preceptor.settings import serving
 
-    if unsafe or host == "localhost":
-        return
-    try:
-        near = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        near = False
-    if not near:
+    if not keyless and not serving.keyed(project):
         raise UserError(
-            f"Listening on {host!r} would let others in, and no keys are asked for. "
-            "Listen on 127.0.0.1, or say --unsafe-open."
+            f"Listening on {host!r} would let others in, and there are no keys to ask for. "
+            "Make one with `preceptor keys add NAME`, listen on 127.0.0.1, or say --unsafe-open."
         )
 
 

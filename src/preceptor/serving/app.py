@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from preceptor.llm.prices import NOTHING, Amount
 from preceptor.serving.access import Access, Caller
 from preceptor.serving.coach import Coach, Given, body_of, wishes_in
 from preceptor.serving.guide import Finder
 from preceptor.serving.metrics import CONTENT_TYPE, Metrics
 from preceptor.serving.protocols import openai
-from preceptor.serving.protocols.asked import Asked, Speech
+from preceptor.serving.protocols.asked import Asked, Speech, model_of, opened
 from preceptor.serving.protocols.chat import Chat
 from preceptor.serving.protocols.messages import Messages
 from preceptor.serving.protocols.responses import Responses
@@ -25,6 +26,7 @@ from preceptor.serving.relay import Receive, Scope, Send, Trip, forwarded, relay
 from preceptor.serving.releases import Releases
 from preceptor.serving.splice import Edit, quoted
 from preceptor.serving.upstream import Upstreams
+from preceptor.serving.usage import Ear, Heard
 
 Headers = Mapping[bytes, bytes]
 CLOSE = {"connection": "close"}
@@ -51,6 +53,9 @@ class Visit:
     caller: Caller | None = None
     given: Given | None = None
     trip: Trip | None = None
+    heard: Heard | None = None
+    """What the answer told of itself; None while it has not ended, and where it was an error."""
+    cost: Amount = NOTHING
     error: Callable[[Refused], bytes] = field(default=openai.error)
     """How a refusal is written."""
 
@@ -89,16 +94,17 @@ class Gateway:
     async def running(self) -> AsyncIterator["Gateway"]:
         """Connections open, releases followed."""
         await self.upstreams.open()
-        await self.releases.look()
-        following = asyncio.create_task(self.releases.follow())
-        try:
-            yield self
-        finally:
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
-            self.finder.close()
-            await self.upstreams.close()
+        async with self.access.running(self.releases.carry):
+            await self.releases.look()
+            following = asyncio.create_task(self.releases.follow())
+            try:
+                yield self
+            finally:
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
+                self.finder.close()
+                await self.upstreams.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -149,6 +155,7 @@ class Gateway:
             caller = visit.caller = self.access.admit(headers, scope["path"])
             body = await self._body(headers, receive)
             asked = speech.read(body)
+            caller.check(asked.model)
             wishes = wishes_in(headers, asked.wishes)
             given = visit.given = await self.coach.give(speech, asked, caller, wishes)
             visit.trip = Trip(
@@ -162,6 +169,7 @@ class Gateway:
                 keyed=speech.keyed,
                 broken=speech.broken,
             )
+            visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard))
             await relay(self.upstreams, visit.trip, receive, send)
 
         return handle
@@ -170,8 +178,10 @@ class Gateway:
         async def handle(scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
             visit.route = path.split("/")[1]
             headers = dict(scope["headers"])
-            visit.caller = self.access.admit(headers, scope["path"])
+            caller = visit.caller = self.access.admit(headers, scope["path"])
             body = await self._body(headers, receive)
+            if body and caller.models:
+                caller.check(model_of(opened(body)))
             query = scope["query_string"].decode("latin-1")
             visit.trip = Trip(
                 scope["method"],
@@ -181,6 +191,8 @@ class Gateway:
                 [],
                 broken=openai.broken,
             )
+            if body:
+                visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard))
             await relay(self.upstreams, visit.trip, receive, send)
 
         return handle
@@ -233,8 +245,18 @@ class Gateway:
         visit.route = "metrics"
         await _answer(send, visit, 200, self.metrics.text(), CONTENT_TYPE)
 
+    def _heard(self, visit: Visit, heard: Heard) -> None:
+        """An answer is about to end."""
+        trip, caller = visit.trip, visit.caller
+        assert trip is not None, "answers come to trips"
+        assert caller is not None, "nobody is heard who was not admitted"
+        if trip.status < 400:
+            visit.heard, visit.cost = heard, self.access.charge(caller, trip.upstream, heard.usage)
+
     def _note(self, visit: Visit) -> None:
         trip, given = visit.trip, visit.given
+        if trip is not None and trip.ear is not None and trip.started:
+            trip.ear.over()
         if trip is not None and trip.status:
             visit.status = trip.status
         self.metrics.ended(

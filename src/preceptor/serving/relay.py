@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -29,6 +29,8 @@ NOT_ON = frozenset(
     (
         *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"),
         *(b"transfer-encoding", b"upgrade", b"host", b"content-length", b"expect"),
+        # Replies are read on the side, for what they took; a packed one could not be.
+        b"accept-encoding",
         # Ours: no key of a client's and no cookie is an upstream's business.
         *(b"authorization", b"x-api-key", b"api-key", b"cookie"),
     )
@@ -38,6 +40,16 @@ NOT_BACK = frozenset(
     (b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"trailer", b"set-cookie", b"server")
 )
 """Headers of an answer that are not passed back."""
+
+
+class Ear(Protocol):
+    """Listens to an answer on the side."""
+
+    def hear(self, piece: bytes) -> None:
+        """A piece of it, before it is passed on."""
+
+    def over(self) -> None:
+        """That was all, or it was cut; called before the client can know. A second time changes nothing."""
 
 
 @dataclass
@@ -60,6 +72,7 @@ class Trip:
     """The headers that carry an upstream's key."""
     broken: Callable[[Refused], bytes] | None = None
     """How a stream that was cut says so."""
+    ear: Ear | None = None
     began: float = field(default_factory=time.perf_counter)
     upstream: str = ""
     """Who answered."""
@@ -75,11 +88,12 @@ class Trip:
 
 def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """The headers of a request that an upstream gets."""
-    return {
+    passed = {
         name.decode("latin-1"): value.decode("latin-1")
         for name, value in headers
         if name not in NOT_ON and not name.startswith(b"x-preceptor-")
     }
+    return {**passed, "accept-encoding": "identity"}
 
 
 async def relay(upstreams: Upstreams, trip: Trip, receive: Receive, send: Send) -> None:
@@ -157,6 +171,7 @@ async def _ask(upstreams: Upstreams, line: Line, trip: Trip, send: Send, *, sett
             await _stream(response, trip, send)
         else:
             whole = await response.read()
+            _hear(trip, whole)
             trip.started = True
             await send(_start(response, trip))
             await send({"type": "http.response.body", "body": whole})
@@ -173,6 +188,8 @@ async def _stream(response: aiohttp.ClientResponse, trip: Trip, send: Send) -> N
     try:
         async for piece in response.content.iter_any():
             tail = (tail + piece)[-4:] if len(piece) < 4 else piece[-4:]
+            if trip.ear:
+                trip.ear.hear(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     except (aiohttp.ClientError, TimeoutError, OSError) as fault:
         # Between two events the client can be told; within one, or in what is no event stream, the connection is cut,
@@ -182,7 +199,16 @@ async def _stream(response: aiohttp.ClientResponse, trip: Trip, send: Send) -> N
         trip.cut = True
         piece = trip.broken(_told(trip.upstream, fault))
         await send({"type": "http.response.body", "body": piece, "more_body": True})
+    _hear(trip)
     await send({"type": "http.response.body", "body": b""})
+
+
+def _hear(trip: Trip, last: bytes = b"") -> None:
+    """The end of an answer."""
+    if trip.ear:
+        if last:
+            trip.ear.hear(last)
+        trip.ear.over()
 
 
 def _start(response: aiohttp.ClientResponse, trip: Trip) -> Event:

@@ -54,17 +54,22 @@ class DatabaseSource:
         self._file: tuple[int, int] | None = None
 
     def live(self, library: str) -> str | None:
-        return Library(self._now(), library).live_hash()
+        return Library(self.database(), library).live_hash()
 
     def release(self, library: str, prefix: str) -> Release:
-        return Library(self._now(), library).get_release(prefix)
+        return Library(self.database(), library).get_release(prefix)
 
     def close(self) -> None:
         if self._database:
             self._database.close()
             self._database = None
 
-    def _now(self) -> Database:
+    def database(self) -> Database:
+        """The database as it is now, open.
+
+        Raises:
+            PreceptorError: there is none, or it cannot be used.
+        """
         file = self._identity()
         if file != self._file:
             self.close()
@@ -151,6 +156,10 @@ class Releases:
         while True:
             await self.look()
             await asyncio.sleep(EVERY)
+
+    def carry(self, libraries: Iterable[str]) -> None:
+        """Follow these libraries, too; from any thread."""
+        self.shelves = {**{library: Shelf() for library in libraries}, **self.shelves}
 
     async def look(self) -> None:
         """Bring every library up to date. Faults are kept for `current` to tell."""

@@ -339,6 +339,10 @@ class UpstreamSection(Section):
     """Seconds it may say nothing, before its first byte or between two."""
     concurrency: Count = 256
     """Most calls at a time; as many again may wait, and what comes beyond is refused with 503."""
+    price_input: Price = Decimal(0)
+    """Price of a million prompt tokens, in project.currency; what keys' money is counted by."""
+    price_output: Price = Decimal(0)
+    """Price of a million completion tokens, in project.currency."""
 
 
 class ServingSection(Section):

@@ -1,12 +1,15 @@
 """From the settings to a gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from preceptor.llm.prices import FREE, Price
 from preceptor.retrieval.embedding import Embedder
-from preceptor.serving.access import Caller, Open
+from preceptor.serving.access import Caller
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
+from preceptor.serving.keyring import Keyring
 from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.upstream import Upstream, Upstreams
 from preceptor.settings.models import key
@@ -56,8 +59,36 @@ def simulated(project: Project) -> Simulated | None:
     return student if isinstance(student, Simulated) and not project.settings.serving.upstreams else None
 
 
-def gateway(project: Project, world: str | None = None) -> Gateway:
-    """The gateway of a project; see `upstreams`.
+def prices(project: Project) -> Mapping[str, Price]:
+    """What tokens cost, by upstream."""
+    named = project.settings.serving.upstreams
+    student = project.settings.models.student
+    sections = {name: (section.price_input, section.price_output) for name, section in named.items()}
+    return {
+        name: Price(*pair) if any(pair) else FREE
+        for name, pair in (sections or {"student": (student.price_input, student.price_output)}).items()
+    }
+
+
+def folder(project: Project) -> Path:
+    """Where a gateway keeps what must outlive it and the database's absence."""
+    place = project.settings.project.database
+    return project.folder / ("preceptor-gateway" if "://" in place else f"{place}-gateway")
+
+
+def keyed(project: Project) -> bool:
+    """Whether any key was ever made, as far as can be told."""
+    source = Lookout(project).source()
+    try:
+        ring = Keyring(source, folder(project))
+        ring.look()
+        return ring.known > 0
+    finally:
+        source.close()
+
+
+def gateway(project: Project, world: str | None = None, *, keyless: bool = True) -> Gateway:
+    """The gateway of a project; see `upstreams`. `keyless`: everybody is admitted while no key was ever made.
 
     Raises:
         SettingsError: a key is not set.
@@ -65,10 +96,17 @@ def gateway(project: Project, world: str | None = None) -> Gateway:
     section, lookout = project.settings.serving, Lookout(project)
     library = project.settings.project.library
     dense = project.settings.retrieval.embedder != "static"
+    releases = Releases(lookout.source(), [library], dense=lookout.embedder if dense else None)
+    access = Keyring(
+        lookout.source(),
+        folder(project),
+        prices(project),
+        Caller(library, library) if keyless else None,
+    )
     return Gateway(
         Upstreams(upstreams(project, world)),
-        Releases(lookout.source(), [library], dense=lookout.embedder if dense else None),
-        Open(Caller(library, library)),
+        releases,
+        access,
         Bounds(section.body_mb << 20, section.body_seconds),
         finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000),
     )
