@@ -8,6 +8,8 @@ import typer
 from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOption
 
 if TYPE_CHECKING:
+    from preceptor.dialogue.outlay import Role, Share
+    from preceptor.evaluation.attribution import Attribution
     from preceptor.evaluation.report import Report
     from preceptor.settings.evaluation import EvaluationRun
     from preceptor.settings.models import Providers
@@ -32,6 +34,14 @@ def evaluate(
     customers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="So many customers, as evaluation.customers.")
     ] = None,
+    attribute: Annotated[
+        bool,
+        typer.Option(
+            "--attribute",
+            help="After the arms, measure what each strategy does by leaving it out, in as many contexts as "
+            "evaluation.attribution says.",
+        ),
+    ] = False,
     yes: YesOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take and could show, and stop there.")
@@ -49,12 +59,14 @@ def evaluate(
     saves, and says how to go on; twice ends at once, and what was finished is still there.
     """
     from preceptor.cli.running import confirm
-    from preceptor.settings.evaluation import EvaluationRun, with_arms
+    from preceptor.settings.evaluation import EvaluationRun, attributed, with_arms, with_attribution
     from preceptor.settings.project import Project
 
     bounds = [] if limit is None else [f"budget.calls={limit}"]
     bounds += [] if customers is None else [f"evaluation.customers={customers}"]
     loaded = Project.load(project, [*(overrides or ()), *bounds])
+    if attribute:
+        loaded = with_attribution(loaded)
     if arms is not None:
         loaded = with_arms(loaded, [name.strip() for name in arms.split(",") if name.strip()])
     if resume is None:
@@ -67,7 +79,8 @@ def evaluate(
     with loaded.database(create=True) as db:
         task = EvaluationRun.resume(loaded, db, resume) if resume else EvaluationRun.begin(loaded, db)
         report = run(task, providers, json=json, options=overrides or (), limit=limit)
-    _tell(report, task, json=json)
+        found = attributed(db, task.run)
+    _tell(report, found, task, json=json)
 
 
 def run(
@@ -95,14 +108,30 @@ def run(
 
 def _plan(project: "Project") -> None:
     from preceptor.cli.running import show_estimate
-    from preceptor.settings.evaluation import outlay, with_customers
+    from preceptor.evaluation.estimate import FIRING
+    from preceptor.settings.evaluation import attributed_arm, with_customers
 
     section = project.settings.evaluation
     listed = ", ".join(f"{name} ({arm.kind})" if name != arm.kind else name for name, arm in section.arms.items())
     typer.echo(f"{section.customers:,} customers, each served by {len(section.arms)} arms: {listed}.")
-    show_estimate(with_customers(project, section), outlay(project))
+    notes = []
+    if section.attribution:
+        notes.append(
+            f"In it, each strategy of arm {attributed_arm(section)!r} is left out in {section.attribution} contexts at "
+            f"most, if it stands in {FIRING:.0%} of the turns."
+        )
+    show_estimate(with_customers(project, section), _outlay(project), *notes)
     if len(section.arms) > 1:
         _power(project)
+
+
+def _outlay(project: "Project") -> "dict[Role, Share]":
+    from preceptor.settings.evaluation import outlay
+
+    if not project.settings.evaluation.attribution:
+        return outlay(project)
+    with project.database() as db:
+        return outlay(project, db)
 
 
 def _power(project: "Project") -> None:
@@ -130,15 +159,20 @@ def _power(project: "Project") -> None:
     typer.echo(str(next(row for row in rows if row.customers == planned)))
 
 
-def _tell(report: "Report", task: "EvaluationRun", *, json: bool) -> None:
-    from preceptor.cli.results import figures, show_report
+def _tell(report: "Report", found: "Attribution | None", task: "EvaluationRun", *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from preceptor.cli.results import figures, show_attribution, show_report
     from preceptor.storage.canonical import canonical
 
     if json:
-        typer.echo(canonical({"event": "Report", "run": task.run.id, **figures(report)}).decode())
+        told = {"event": "Report", "run": task.run.id, **figures(report)}
+        typer.echo(canonical(told | ({"attribution": asdict(found)} if found else {})).decode())
         return
     project = task.project
     show_report(report, project.settings.project.currency, "simulated" if project.simulated else "")
+    if found:
+        show_attribution(found)
     if project.simulated:
         typer.echo("Simulated: these figures show how the method works, and nothing about real models.")
     where = f" --project {project.folder}" if project.folder != Path() else ""

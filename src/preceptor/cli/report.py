@@ -72,13 +72,13 @@ def report(
 
 def _figures(project: "Project", prefix: str | None) -> "Figures":
     from preceptor.evaluation.rendering import figures
-    from preceptor.settings.evaluation import find, reported
+    from preceptor.settings.evaluation import attributed, find, reported
     from preceptor.settings.judges import checks
     from preceptor.settings.provenance import provenance
 
     with project.database() as db:
         run = find(db, _newest(db) if prefix is None else prefix)
-        return figures.compute(reported(db, run), provenance(run, checks(db)))
+        return figures.compute(reported(db, run), provenance(run, checks(db)), attributed(db, run))
 
 
 def _newest(db: "Database") -> str:

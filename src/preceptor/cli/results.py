@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from preceptor.evaluation.attribution import Attribution, Contribution
     from preceptor.evaluation.measures import Measure
     from preceptor.evaluation.report import Report
     from preceptor.evaluation.statistics import Interval
@@ -67,6 +68,31 @@ def _number(value: float, measure: "Measure") -> str:
             return f"{value:.4f}"
         case _:
             return f"{value:.2f}"
+
+
+SHOWN = 5
+"""Strategies that help, or hurt, named on a terminal; the report has all."""
+
+
+def show_attribution(found: "Attribution") -> None:
+    """Strategies and sets that clearly help or hurt, and how many there is nothing to say of."""
+    typer.echo(
+        f"\nWhat the strategies of {found.arm!r} do: replies better with them less replies worse, -1 to 1 [95 %]"
+    )
+    for word, rows in (("hurt", found.hurting[::-1]), ("help", found.helping)):
+        for row in rows[:SHOWN]:
+            typer.echo(f"  {word}s {row.effect}, {row.customers:,} customers: {_of(row)}")
+        if len(rows) > SHOWN:
+            typer.echo(f"  {len(rows) - SHOWN:,} more {word}.")
+    others = [row.verdict for row in (*found.strategies, *found.scenarios)]
+    typer.echo(
+        f"  Not decided: {others.count('not decided'):,}; met by too few customers: {others.count('not measured'):,}; "
+        f"of {len(found.strategies):,} strategies and {len(found.scenarios):,} sets."
+    )
+
+
+def _of(row: "Contribution") -> str:
+    return row.text if row.kind == "strategy" else f"all for “{row.text}”"
 
 
 def figures(report: "Report") -> dict[str, object]:

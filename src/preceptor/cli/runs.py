@@ -87,9 +87,9 @@ def show(
 
 
 def _show_arms(project: "Project", run: "Run") -> None:
-    from preceptor.cli.results import show_report
+    from preceptor.cli.results import show_attribution, show_report
     from preceptor.errors import UserError
-    from preceptor.settings.evaluation import reported
+    from preceptor.settings.evaluation import attributed, reported
 
     with project.database() as db:
         try:
@@ -98,6 +98,8 @@ def _show_arms(project: "Project", run: "Run") -> None:
             typer.echo(str(none_yet))
         else:
             show_report(report, project.settings.project.currency, "simulated" if project.simulated else "")
+            if found := attributed(db, run):
+                show_attribution(found)
 
 
 def _status(runs: "Runs", run: "Run") -> str:

@@ -9,7 +9,7 @@ Every context of a strategy is another customer's, so customers count alike. p-v
 q-values (Benjamini and Hochberg 1995) keep the share of false findings among all findings at the level.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -23,10 +23,11 @@ from preceptor.evaluation.omissions import CONTEXTS, REPEATS, Draw, Kind, Pair, 
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.significance import sign_flip
 from preceptor.evaluation.statistics import Interval
+from preceptor.evaluation.telling import told
 from preceptor.judging.judge import Judge
 from preceptor.judging.verdicts import Unscored
 from preceptor.library.model import Strategy
-from preceptor.llm.parallel import gather
+from preceptor.llm.progress import Progress
 from preceptor.storage.canonical import content_hash
 from preceptor.student.student import Student
 
@@ -92,7 +93,15 @@ class Attribution:
     @property
     def hurting(self) -> tuple[Contribution, ...]:
         """What makes replies worse: to be looked at first."""
-        return tuple(one for one in (*self.strategies, *self.scenarios) if one.verdict == "hurts")
+        return self._found("hurts")
+
+    @property
+    def helping(self) -> tuple[Contribution, ...]:
+        """What makes replies better."""
+        return self._found("helps")
+
+    def _found(self, verdict: Verdict) -> tuple[Contribution, ...]:
+        return tuple(one for one in (*self.strategies, *self.scenarios) if one.verdict == verdict)
 
 
 async def attribute(
@@ -103,6 +112,7 @@ async def attribute(
     contexts: int = CONTEXTS,
     repeats: int = REPEATS,
     seed: int = 0,
+    tell: Callable[[Progress], object] = lambda event: None,
 ) -> Attribution:
     """Measure the effect of each strategy and of each scenario's set.
 
@@ -110,6 +120,7 @@ async def attribute(
         student: the arm with the library, as it was evaluated: its name finds its conversations in the report.
         contexts: moments looked at for each strategy, at most, of different customers; drawn by `seed`.
         repeats: pairs of replies in each of them.
+        tell: hears how far it is.
 
     Raises:
         UserError: the student has no library, or the report no such arm.
@@ -118,7 +129,7 @@ async def attribute(
     planned = plan(student, report, contexts=contexts, repeats=repeats, seed=seed)
     wanted = list(planned.pairs())
     every = dict.fromkeys(pair for _, pairs in wanted for pair in pairs)
-    scores = await _Work.of(planned, judge).scores(every)
+    scores = await _Work.of(planned, judge, tell).scores(every)
     rows = [_row(planned, subject, pairs, scores) for subject, pairs in wanted]
     strategies, sets = ([row for row in rows if row.kind == kind] for kind in ("strategy", "scenario"))
     return Attribution(student.name, planned.turns, planned.customers, repeats, _ordered(strategies), _ordered(sets))
@@ -131,21 +142,23 @@ class _Work:
     seed: int
     contexts: Mapping[str, Context]
     strategies: Mapping[str, Strategy]
+    tell: Callable[[Progress], object]
 
     @classmethod
-    def of(cls, planned: Plan, judge: Judge) -> "_Work":
+    def of(cls, planned: Plan, judge: Judge, tell: Callable[[Progress], object]) -> "_Work":
         chosen = [firing for subject in planned.subjects for firing in subject.chosen]
         strategies = {strategy.id: strategy for firing in chosen for strategy in firing.slot}
         contexts = {firing.context.key: firing.context for firing in chosen}
-        return cls(planned.student, judge, planned.seed, contexts, strategies)
+        return cls(planned.student, judge, planned.seed, contexts, strategies, tell)
 
     async def scores(self, pairs: Iterable[Pair]) -> dict[Pair, int | None]:
         """1: better with it; -1: better without; 0: neither; None: not measured."""
         wanted = list(pairs)
         drawn = list(draws(wanted))
-        replies = dict(zip(drawn, await gather([partial(self._reply, draw) for draw in drawn]), strict=True))
+        given = await told("replies with and without", [partial(self._reply, draw) for draw in drawn], self.tell)
+        replies = dict(zip(drawn, given, strict=True))
         jobs = [partial(self._score, pair, replies[pair.without], replies[pair.given]) for pair in wanted]
-        return dict(zip(wanted, await gather(jobs), strict=True))
+        return dict(zip(wanted, await told("comparisons of them", jobs, self.tell), strict=True))
 
     def _luck(self, draw: Draw) -> int:
         """The same for both replies of a pair; others for each context and repeat."""

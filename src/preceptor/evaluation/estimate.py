@@ -1,11 +1,14 @@
 """What an evaluation will take, before it starts: calls and tokens by role."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from preceptor.dialogue.domain import Domain
 from preceptor.dialogue.outlay import TALK, TURN_TOKENS, TURNS, Role, Share, share, system_tokens
+
+FIRING = 0.04
+"""Share of turns at which a strategy stands in the slot: the most that was usual in both shipped worlds' libraries."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,35 @@ class Effort:
     """Model calls a turn; 0 for an arm that asks nobody."""
     slot_tokens: int
     """Tokens it adds to each prompt, at most."""
+
+
+def omissions(
+    domain: Domain, customers: int, subjects: int, contexts: int, *, slot_tokens: int, repeats: int
+) -> dict[Role, Share]:
+    """Calls and tokens by role to leave each of `subjects` (strategies and sets) out in so many contexts at most, if
+    each stands in the slot as often as `FIRING` says. How often they do is known once the arms have served."""
+    moments = customers * TURNS
+    looked_at = subjects * min(contexts, round(FIRING * moments))
+    pairs = repeats * looked_at
+    replies = pairs + repeats * min(moments, looked_at)
+    own = system_tokens(domain) + TALK
+    return {
+        "student": share(replies, own + slot_tokens, TURN_TOKENS),
+        "judge": share(2 * pairs, own + 2 * TURN_TOKENS + 250, 40),
+    }
+
+
+def together(*estimates: Mapping[Role, Share]) -> dict[Role, Share]:
+    """Several estimates as one."""
+    found: dict[Role, Share] = {}
+    for role, more in ((role, more) for one in estimates for role, more in one.items()):
+        had = found.get(role, Share(0, 0, 0))
+        found[role] = Share(
+            had.calls + more.calls,
+            had.prompt_tokens + more.prompt_tokens,
+            had.completion_tokens + more.completion_tokens,
+        )
+    return found
 
 
 def estimate(

@@ -6,12 +6,15 @@ import pydantic
 
 from preceptor.dialogue.customers import Customer
 from preceptor.errors import Conflict
+from preceptor.evaluation.attribution import Attribution
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.results import Served
 from preceptor.storage.records import Records
 
 KIND = "served"
+ATTRIBUTION = "attribution"
 _SERVED = pydantic.TypeAdapter(Served)
+_ATTRIBUTION = pydantic.TypeAdapter(Attribution)
 
 
 class Keeper:
@@ -29,6 +32,11 @@ class Keeper:
         key = served.customer.key
         place = self._arms[served.arm] + self._customers[key]
         self._records.keep(self._run, KIND, f"{served.arm} {key}", served, place)
+
+    def attributed(self, found: Attribution) -> None:
+        """Keep what strategies do. Raises: UserError, Conflict: an earlier one could not be written."""
+        body = _ATTRIBUTION.dump_python(found, mode="json")
+        self._records.keep(self._run, ATTRIBUTION, found.arm, body, self._arms[found.arm])
 
     def written(self) -> None:
         """Wait until all is on disk. Raises: UserError, Conflict: it could not be written."""
@@ -56,3 +64,17 @@ def report(records: Records, run: str, *, watched: bool = False) -> Report:
         Conflict: another version of preceptor wrote it.
     """
     return Report.of(read(records, run), watched=watched)
+
+
+def attribution(records: Records, run: str) -> Attribution | None:
+    """What the strategies of a run's library arm do, if that was measured.
+
+    Raises:
+        Conflict: another version of preceptor wrote it.
+    """
+    for record in records.all(run, ATTRIBUTION):
+        try:
+            return _ATTRIBUTION.validate_json(record.body)
+        except pydantic.ValidationError:
+            raise Conflict(f"What run {run!r} measured was recorded by another version of preceptor.") from None
+    return None

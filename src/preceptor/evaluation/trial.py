@@ -5,21 +5,18 @@ there. Which is better does not matter; that the verdict should not change when 
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from preceptor.dialogue.conversation import Context, Conversation, Turn
-from preceptor.evaluation.events import Event, Finished, Progress
+from preceptor.evaluation.events import Event, Finished
 from preceptor.evaluation.judges import Verdicts
+from preceptor.evaluation.telling import told
 from preceptor.judging.judge import Judge
 from preceptor.judging.ratings import Rated
 from preceptor.judging.verdicts import Unscored
-from preceptor.llm.parallel import gather
 from preceptor.storage.canonical import content_hash
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ async def question(
     compare = [
         partial(judge.both_orders, two.context, two.given, two.other, _luck(seed, two.context.key)) for two in pairs
     ]
-    ratings = await _told("conversations", rate, tell)
-    compared = await _told("pairs of replies", compare, tell)
+    ratings = await told("conversations", rate, tell)
+    compared = await told("pairs of replies", compare, tell)
     unscored = sum(isinstance(one, Unscored) for one in ratings)
     tell(Finished("every conversation was rated", len(talks), unscored))
     return Verdicts(name, tuple(ratings), tuple(compared))
@@ -79,21 +76,6 @@ def _pair(conversation: Conversation, dice: random.Random) -> Replies | None:
         return None
     context, given = dice.choice(said)
     return Replies(context, given, Turn("agent", dice.choice([text for text in texts if text != given.text])))
-
-
-async def _told(phase: str, jobs: Sequence[Callable[[], Awaitable[T]]], tell: Callable[[Event], None]) -> list[T]:
-    """Do all jobs, and say how far it is."""
-    done = 0
-    tell(Progress(phase, 0, len(jobs)))
-
-    async def one(job: Callable[[], Awaitable[T]]) -> T:
-        nonlocal done
-        found = await job()
-        done += 1
-        tell(Progress(phase, done, len(jobs)))
-        return found
-
-    return await gather([partial(one, job) for job in jobs])
 
 
 def _luck(seed: int, what: str) -> int:

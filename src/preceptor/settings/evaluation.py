@@ -22,17 +22,19 @@ from preceptor.dialogue.outlay import Role, Share
 from preceptor.dialogue.rollout import Rollout
 from preceptor.errors import Conflict, SettingsError, UserError
 from preceptor.evaluation import keeping
-from preceptor.evaluation.estimate import estimate
+from preceptor.evaluation.attribution import Attribution, attribute
+from preceptor.evaluation.estimate import estimate, omissions, together
 from preceptor.evaluation.evaluate import evaluate
 from preceptor.evaluation.events import Event, Measured, Progress
 from preceptor.evaluation.measures import SATISFACTION
+from preceptor.evaluation.omissions import CONTEXTS, REPEATS
 from preceptor.evaluation.report import Report
 from preceptor.judging.judge import COMPARE_REPLIES, RATE_CONVERSATION, Judge
 from preceptor.settings.arms import Cast, Stock, build, effort
 from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.models import world
 from preceptor.settings.project import Project
-from preceptor.settings.schema import KINDS_OF_ARMS, EvaluationSection, Simulated
+from preceptor.settings.schema import KINDS_OF_ARMS, EvaluationSection, LibraryArm, Simulated
 from preceptor.settings.team import Team
 from preceptor.storage.canonical import content_hash
 from preceptor.storage.database import Database
@@ -68,6 +70,8 @@ class EvaluationRun:
             NotFound, SettingsError, UserError: something an arm is made of is not there.
         """
         settings, domain = project.settings.evaluation, project.domain()
+        if settings.attribution:
+            attributed_arm(settings)
         stock = stock or Stock.take(settings.arms, project.library(db), project.folder)
         kept = {
             "settings": project.resolved(),
@@ -123,10 +127,11 @@ class EvaluationRun:
         settings, domain, models = self.settings, self.domain, team.models
         who = drawn(domain, settings)
         keeper = keeping.Keeper(Records(self.db), self.run.id, list(settings.arms), who)
+        arms, judge = self.arms(team), Judge(models["judge"], domain)
         report = await evaluate(
-            self.arms(team),
+            arms,
             Customers(who, Rollout(Voice(models["customer"], domain), settings.max_turns)),
-            Judge(models["judge"], domain),
+            judge,
             repeats=settings.repeats,
             duels=settings.duels,
             rules=domain.rules,
@@ -135,8 +140,18 @@ class EvaluationRun:
             tell=journal.hear,
             keep=keeper.keep,
         )
+        if settings.attribution:
+            keeper.attributed(await self._attribute(arms, report, judge, journal))
         keeper.written()
         return report
+
+    async def _attribute(
+        self, arms: Sequence[Agent], report: Report, judge: Judge, journal: Journal[Event]
+    ) -> Attribution:
+        name, contexts = attributed_arm(self.settings), self.settings.attribution
+        student = next(arm for arm in arms if arm.name == name)
+        assert isinstance(student, Student)
+        return await attribute(student, report, judge, contexts=contexts, seed=self.settings.seed, tell=journal.hear)
 
     def arms(self, team: Team) -> list[Agent]:
         """Who serves.
@@ -191,11 +206,52 @@ def with_arms(project: Project, names: Sequence[str]) -> Project:
     return replace(project, settings=project.settings.model_copy(update={"evaluation": section}))
 
 
-def outlay(project: Project) -> dict[Role, Share]:
-    """What the evaluation of the settings will take, by role; an estimate."""
+def attributed_arm(settings: EvaluationSection) -> str:
+    """The arm whose strategies are left out: the first with a library of which what fits is chosen.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    for name, arm in settings.arms.items():
+        if isinstance(arm, LibraryArm):
+            return name
+    raise SettingsError(
+        f"Attribution leaves out strategies, and none of the arms chooses any: {', '.join(settings.arms)}. Add one of "
+        "kind 'library', or set evaluation.attribution to 0."
+    )
+
+
+def with_attribution(project: Project) -> Project:
+    """The project with its strategies left out, in as many contexts as usual if the settings do not say."""
     section = project.settings.evaluation
+    section = section.model_copy(update={"attribution": section.attribution or CONTEXTS})
+    return replace(project, settings=project.settings.model_copy(update={"evaluation": section}))
+
+
+def outlay(project: Project, db: Database | None = None) -> dict[Role, Share]:
+    """What the evaluation of the settings will take, by role; an estimate.
+
+    `db`: with it, the strategies that would be left out are counted as well.
+
+    Raises:
+        NotFound, SettingsError, UserError: what would be left out is not there.
+    """
+    section, domain = project.settings.evaluation, project.domain()
     efforts = [effort(arm, section.slot_tokens) for arm in section.arms.values()]
-    return estimate(project.domain(), efforts, section.customers, repeats=section.repeats, duels=section.duels)
+    arms = estimate(domain, efforts, section.customers, repeats=section.repeats, duels=section.duels)
+    if db is None or not section.attribution:
+        return arms
+    name = attributed_arm(section)
+    taught = Stock.take({name: section.arms[name]}, project.library(db), project.folder).libraries[name]
+    left_out = omissions(
+        domain,
+        section.customers,
+        len(taught.strategies) + len(taught.scenarios),
+        section.attribution,
+        slot_tokens=section.arms[name].tokens or section.slot_tokens,
+        repeats=REPEATS,
+    )
+    return together(arms, left_out)
 
 
 def find(db: Database, prefix: str) -> Run:
@@ -218,6 +274,15 @@ def reported(db: Database, run: Run) -> Report:
         Conflict: another version of preceptor wrote it.
     """
     return keeping.report(Records(db), run.id, watched=bool(run.settings["settings"]["evaluation"]["stop_early"]))
+
+
+def attributed(db: Database, run: Run) -> Attribution | None:
+    """What the strategies of a run's library arm do; None where that was not measured.
+
+    Raises:
+        Conflict: another version of preceptor wrote it.
+    """
+    return keeping.attribution(Records(db), run.id)
 
 
 def spread(db: Database) -> float | None:

@@ -311,6 +311,9 @@ class EvaluationSection(Section):
     stop_early: bool = False
     """Stop when the second arm is decided to be better or worse than the first, by a test that may be looked at after
     every customer. Its interval is wider than one looked at once."""
+    attribution: Annotated[int, pydantic.Field(ge=0)] = 0
+    """After the arms: contexts, at most, in which each strategy of the first library arm is left out, to see what it
+    does; each scenario's set alike. 30 decides what matters often; 0: not measured."""
     arms: dict[ArmName, ArmSection] = ARMS
     """The arms by name, a line each, in the order of the report; the first is what the others are held against. Not
     given: the student alone, the library, and the teacher."""

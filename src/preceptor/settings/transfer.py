@@ -216,7 +216,7 @@ def prepared(project: Project, libraries: Mapping[str, Guidance]) -> Project:
     """The project with the student alone and an arm for each library."""
     arms: dict[str, ArmSection] = {ALONE: StudentArm(kind="student")}
     arms |= {name: LibraryArm(kind="library", release=taught.hash[:12]) for name, taught in libraries.items()}
-    changed = {"arms": arms, "duels": 0, "stop_early": False}
+    changed = {"arms": arms, "duels": 0, "stop_early": False, "attribution": 0}
     section = project.settings.evaluation.model_copy(update=changed)
     return replace(project, settings=project.settings.model_copy(update={"evaluation": section}))
 
