@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -317,3 +318,41 @@ def test_a_real_run_says_nothing_of_simulation(shown: Figures) -> None:
     real = replace(shown, provenance=invented.provenance(simulated=False))
     assert "Simulated" not in page.render(real).report
     assert "simulated" not in markdown.render(real)
+
+
+def grouped(old: Sequence[float], new: Sequence[float], size: int) -> Figures:
+    """Two arms, a topic for each `size` customers."""
+
+    def topic(place: int, served: Served) -> Served:
+        customer = replace(served.customer, topic=Topic(id=f"t-{place // size}", description="…"))
+        return replace(served, customer=customer)
+
+    arms = (arm("old", old), arm("new", new))
+    return compute(*(replace(a, served=tuple(topic(n, one) for n, one in enumerate(a.served))) for a in arms))
+
+
+def marks(shown: Figures) -> list[bool]:
+    [topics] = [grouping for grouping in shown.groupings if grouping.trait == "topic"]
+    return [group.cells[1].decided for group in topics.groups]
+
+
+def test_a_handful_of_customers_is_never_marked() -> None:
+    handful, many = grouped([2.0] * 20, [3.0, 3.1] * 10, 5), grouped([2.0] * 20, [3.0, 3.1] * 10, 20)
+    assert marks(handful) == [False] * 4
+    assert marks(many) == [True]
+    assert "▲" in page.render(many).report.split("By topic")[1].split("</table>")[0]
+    assert "▲" not in page.render(handful).report.split("By topic")[1].split("</table>")[0]
+
+
+def test_where_nothing_differs_hardly_anything_is_marked() -> None:
+    dice = random.Random(5)
+    old, new = ([dice.gauss(3, 1) for _ in range(800)] for _ in "ab")
+    assert sum(marks(grouped(old, new, 10))) <= 1
+
+
+def test_markdown_names_strategies_that_clearly_hurt_or_help(shown: Figures) -> None:
+    text = markdown.render(shown)
+    told = [one for one in shown.strategies if one.measured and one.measured.verdict in ("hurts", "helps")]
+    assert told
+    assert f"{len(told)} strategies that clearly hurt or help" in text
+    assert "clearly hurt" not in markdown.render(replace(shown, strategies=()))

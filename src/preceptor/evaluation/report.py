@@ -68,6 +68,9 @@ class Slice:
     better: int
     """Customers measured higher than in the other arm."""
     worse: int
+    p: float
+    """Chance of a difference so far from 0 if both could as well be swapped, by flipping signs; not adjusted for how
+    many slices there are."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,13 @@ class Report:
         for place, before, after in self._measured(old or self.names[0], new, measure):
             groups.setdefault(self._trait(trait, place), []).append(after - before)
         slices = (
-            Slice(name, statistics.mean(found), sum(one > 0 for one in found), sum(one < 0 for one in found))
+            Slice(
+                name,
+                statistics.mean(found),
+                sum(one > 0 for one in found),
+                sum(one < 0 for one in found),
+                significance.sign_flip(found),
+            )
             for name, found in groups.items()
         )
         return tuple(sorted(slices, key=lambda one: (one.difference.value, one.trait)))

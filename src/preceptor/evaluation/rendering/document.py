@@ -50,7 +50,11 @@ def render(figures: Figures, *, redact: bool = False) -> str:
                 "name": group.name,
                 "customers": group.customers,
                 "arms": {
-                    line.name: {"mean": cell.mean, "difference": cell.difference and _interval(cell.difference)}
+                    line.name: {
+                        "mean": cell.mean,
+                        "difference": cell.difference and _interval(cell.difference),
+                        "q": cell.q if cell.difference else None,
+                    }
                     for line, cell in zip(figures.lines, group.cells, strict=True)
                 },
             }

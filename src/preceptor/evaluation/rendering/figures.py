@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from preceptor.evaluation.attribution import Attribution, Contribution
+from scipy import stats
+
+from preceptor.evaluation.attribution import LEVEL, Attribution, Contribution
 from preceptor.evaluation.comparison import Verdict
 from preceptor.evaluation.measures import MONEY, SATISFACTION, TOKENS, Measure
 from preceptor.evaluation.rendering.provenance import Provenance
@@ -72,6 +74,14 @@ class Cell:
     """Of satisfaction; None where nobody was scored."""
     difference: Interval | None
     """From the first arm, paired; None for the first arm, and where nobody was scored in both."""
+    q: float = 1.0
+    """Share of false findings among the cells of its table that are marked, were it the last one marked."""
+
+    @property
+    def decided(self) -> bool:
+        """Worth a mark. An interval that leaves 0 out is not enough: of a hundred cells five do by chance, and
+        intervals of a handful of customers are too narrow. Fewer than six can never be told from chance."""
+        return self.difference is not None and self.q <= LEVEL
 
 
 @dataclass(frozen=True)
@@ -264,14 +274,16 @@ def _trait(report: Report, trait: Trait, place: int) -> str:
 
 
 def _grouping(report: Report, provenance: Provenance, trait: Trait, keys: Sequence[str]) -> Grouping:
-    differences = {name: {s.trait: s.difference for s in report.by(trait, name)} for name in report.names[1:]}
+    slices = {(name, found.trait): found for name in report.names[1:] for found in report.by(trait, name)}
+    adjusted = stats.false_discovery_control([found.p for found in slices.values()]).tolist() if slices else []
+    cells = {key: (found.difference, q) for (key, found), q in zip(slices.items(), adjusted, strict=True)}
     levels = {arm.name: _levels(arm, keys) for arm in report.arms}
     names = provenance.scenarios if trait == "scenario" else {}
     groups = (
         Group(
             names.get(key, key) or "No scenario was found",
             count,
-            tuple(Cell(levels[name].get(key), differences.get(name, {}).get(key)) for name in report.names),
+            tuple(Cell(levels[name].get(key), *cells.get((name, key), (None,))) for name in report.names),
         )
         for key, count in sorted(Counter(keys).items(), key=lambda item: (item[0] == "", -item[1], item[0]))
     )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from preceptor.evaluation.measures import SATISFACTION, Measure
+from preceptor.evaluation.measures import DUEL_SCORE, SATISFACTION, Measure
 from preceptor.evaluation.rendering import sentences, talks
 from preceptor.evaluation.rendering.figures import Figures, Line
 from preceptor.evaluation.rendering.wording import chance, number, per, short, signed, spread, title
@@ -33,6 +33,7 @@ def _lines(figures: Figures, *, redact: bool) -> Iterator[str]:
     if figures.compared:
         yield f"Verdicts are on satisfaction against “{_shown(figures.first.name)}”, paired; p adjusted by Holm."
         yield from _losses(figures, redact=redact)
+    yield from _strategies(figures)
     yield ""
     hashes = [f"release `{p.release[:12]}`" if p.release else "", f"settings `{p.settings[:12]}`" if p.settings else ""]
     models = [f"{model.role} {_shown(model.name)}" for model in p.models]
@@ -56,6 +57,21 @@ def _losses(figures: Figures, *, redact: bool) -> Iterator[str]:
     ]
     yield from _table([*headings, *([] if redact else ["reason"])], rows)
     yield from ("", "</details>")
+
+
+def _strategies(figures: Figures) -> Iterator[str]:
+    """Those that clearly hurt, then those that clearly help."""
+    rows = [
+        [fired.measured.verdict, signed(DUEL_SCORE, fired.effect.value), spread(DUEL_SCORE, fired.effect, sign=True),
+         _shown(short(fired.text, 160)), _shown(short(fired.scenario or "always", 80))]
+        for verdict in ("hurts", "helps")
+        for fired in figures.strategies
+        if fired.measured and fired.effect and fired.measured.verdict == verdict
+    ]  # fmt: skip
+    if rows:
+        yield from ("", f"<details><summary>{len(rows):,} strategies that clearly hurt or help</summary>", "")
+        yield from _table(["verdict", "effect", "95 % interval", "strategy", "where"], rows)
+        yield from ("", "</details>")
 
 
 def _heading(measure: Measure, currency: str) -> str:
