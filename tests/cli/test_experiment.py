@@ -53,6 +53,10 @@ def test_it_stops_with_its_budget_goes_on_and_answers_by_the_plan_it_was_begun_w
     assert "is not the plan this experiment was begun with" in err
 
     plan.write_text(written, "utf-8")
+    code, _, err = preceptor(*again[1].split(), "--set", "models.judge.model=student-c")
+    assert code == 1
+    assert "was registered with other models than there are now" in err
+
     code, out, err = preceptor(*again[1].split(), "--set", "teaching.customers=99")
     assert code == 0, err
     assert "Answers (simulated)" in out

@@ -189,12 +189,12 @@ def _show_carried(carried: "Sequence[Carried]") -> None:
 
     typer.echo("\nStrategies, each left out where it stood: win rate less loss rate of having it")
     rows = [
-        (str(one.column), one.library, f"{len(one.measured)} of {len(one.strategies)}", str(one.effect),
-         f"{one.above.value:.0%} [{one.above.low:.0%}, {one.above.high:.0%}]" if one.measured else "",
+        (str(one.column), one.library, f"{len(one.judged)} of {len(one.strategies)}", str(one.effect),
+         f"{one.above.value:.0%} [{one.above.low:.0%}, {one.above.high:.0%}] of {one.above.n}" if one.above.n else "",
          one.counted("helps"), one.counted("hurts"))
         for one in carried
     ]  # fmt: skip
-    tables.show(("student, domain", "library", "measured", "mean effect", "above 0", "helps", "hurts"), rows)
+    tables.show(("student, domain", "library", "judged", "mean effect", "won more than lost", "helps", "hurts"), rows)
     decided = [one for one in carried[0].strategies if one.verdict == "helps"][:SHOWN]
     if decided and len(carried) > 1:
         others = [c for c in carried[1:] if c.library == carried[0].library]
@@ -243,9 +243,9 @@ def figures(done: "Transferred") -> dict[str, object]:
                 "library": one.library,
                 "student": one.column.student,
                 "domain": one.column.domain,
-                "measured": len(one.measured),
+                "judged": len(one.judged),
                 "effect": parts(one.effect),
-                "above_0": parts(one.above),
+                "won_more": parts(one.above),
                 "helps": one.counted("helps"),
                 "hurts": one.counted("hurts"),
             }

@@ -125,19 +125,23 @@ class Carried:
         return cls(column, library, found.strategies)
 
     @property
-    def measured(self) -> tuple[Contribution, ...]:
-        return tuple(one for one in self.strategies if one.effect)
+    def judged(self) -> tuple[Contribution, ...]:
+        """Those that stood somewhere and were judged there. Most reach too few customers for an effect of their own,
+        so that what can be said is said of them together."""
+        return tuple(one for one in self.strategies if one.wins + one.ties + one.losses)
 
     @property
     def effect(self) -> Interval:
-        """Mean effect over the strategies that could be measured, each counting alike."""
-        return statistics.mean([one.effect.value for one in self.strategies if one.effect])
+        """Mean over the judged strategies, each counting alike, of their win rate less their loss rate."""
+        pairs = [(one.wins - one.losses, one.wins + one.ties + one.losses) for one in self.judged]
+        return statistics.mean([score / count for score, count in pairs])
 
     @property
     def above(self) -> Interval:
-        """Share of them whose effect is above 0, decided or not."""
-        effects = [one.effect.value for one in self.strategies if one.effect]
-        return statistics.rate(sum(value > 0 for value in effects), len(effects))
+        """Of those with more of the one than of the other: the share with more wins than losses. One half, if they did
+        nothing here."""
+        told = [one for one in self.judged if one.wins != one.losses]
+        return statistics.rate(sum(one.wins > one.losses for one in told), len(told))
 
     def counted(self, word: str) -> int:
         """How many have this verdict, such as ``helps``."""

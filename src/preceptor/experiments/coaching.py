@@ -88,10 +88,10 @@ class Coaching:
 
     @classmethod
     def resume(cls, project: Project, db: Database, prefix: str) -> "Coaching":
-        """By the plan it was begun with; models' endpoints and the budget are as the settings have them now.
+        """By the plan it was begun with; where models are reached, and the budget, are as the settings have them now.
 
         Raises:
-            NotFound, Conflict: no such run.
+            NotFound, Conflict: no such run, or what the plan names is not what it was.
         """
         run = Runs(db).get(prefix)
         if run.kind != KIND:
@@ -102,11 +102,13 @@ class Coaching:
             "teaching": project.settings.teaching.model_validate(kept["teaching"]),
             "evaluation": EvaluationSection.model_validate(kept["evaluation"]),
         }
-        return cls(
-            replace(project, settings=project.settings.model_copy(update=changed)),
-            Series(db, run, project.folder),
-            plan,
-        )
+        same = replace(project, settings=project.settings.model_copy(update=changed))
+        if differing := plan.differing(same):
+            raise Conflict(
+                f"Experiment {run.id!r} was registered with other {' and '.join(differing)} than there are now. Put "
+                "them back as they were, or begin another."
+            )
+        return cls(same, Series(db, run, project.folder), plan)
 
     def carry(self, doing: Doing) -> Found:
         """Do the experiment, or what is left of it.
@@ -116,15 +118,13 @@ class Coaching:
             UserError: teaching found nothing that helps, so there is no library to ask about.
             PreceptorError: from the parts; resume it when it is mended.
         """
-        runs = Runs(self.series.db)
-        with runs.lock(self.series.run.id):
-            runs.finish(self.series.run.id, "running")
+        with self.series.held():
             libraries = self._taught(doing)
             arms = self._arms(libraries, doing)
             others = self._columns(libraries[LIBRARY], doing)
             found = answers(self.plan, arms, others, libraries[LIBRARY])
             told = {answer.question.id: answer.word for answer in found}
-            runs.finish(self.series.run.id, "done", {"answers": told, "plan": self.plan.hash})
+            Runs(self.series.db).finish(self.series.run.id, "done", {"answers": told, "plan": self.plan.hash})
         parts = self.series.parts
         used = {name: Ledger(self.series.db, id_).charged for name, id_ in parts.items()}
         return Found(self.plan, self.series.run, found, arms, others, libraries, parts, used)

@@ -24,6 +24,8 @@ MARGIN = 0.05
 few hundred customers can tell from none."""
 ALWAYS = 0.999
 """Rate of false injections that stands for "never abstain"; 1 is no rate."""
+FIXED = ("models", "worlds", "domains", "prompts")
+"""What may not change between beginning and going on."""
 Kind = Literal["superiority", "no loss", "size"]
 """Is it more? Is it not less, by more than the margin? How much is it?"""
 
@@ -115,6 +117,13 @@ class Plan:
             dict(_contents(project, found)),
         )
 
+    def differing(self, project: Project) -> list[str]:
+        """What is not as it was registered: the models' names, worlds, domains or prompts."""
+        wanted = Wanted((), self.students, [Path(folder) for folder in self.domains])
+        found = {column: made for column, made in columns(project, wanted).items() if made}
+        now = dict(_contents(project, found))
+        return [name for name in FIXED if now[name] != self.contents[name]]
+
     def plain(self) -> dict[str, Any]:
         """For a file: everything, with the arms and the ablations."""
         arms = {"arms": BASE, "ablations": TAUGHT_OTHERWISE, "no_abstention": {"false_injections": ALWAYS}}
@@ -187,10 +196,16 @@ def _contents(project: Project, found: Mapping[Column, Project]) -> Iterator[tup
     yield "version", version("preceptor")
     yield "seeds", {"teaching": project.settings.teaching.seed, "evaluation": project.settings.evaluation.seed}
     yield "settings", {name: settings[name] for name in ("models", "teaching", "evaluation", "retrieval")}
-    yield "models", {str(column): made.resolved()["models"] for column, made in found.items()}
+    yield "models", {str(column): dict(_models(made)) for column, made in found.items()}
     yield "worlds", dict(_worlds(found.values()))
-    yield "domains_hashes", {made.domain().name: content_hash(made.domain()) for made in found.values()}
+    yield "domains", {made.domain().name: content_hash(made.domain()) for made in found.values()}
     yield "prompts", dict(_prompts())
+
+
+def _models(project: Project) -> Iterator[tuple[str, str]]:
+    for role in ROLES:
+        section = project.settings.models.of(role)
+        yield role, f"{section.world} {section.model}" if isinstance(section, Simulated) else section.model
 
 
 def _worlds(projects: Iterable[Project]) -> Iterator[tuple[str, str]]:

@@ -4,9 +4,12 @@ The whole is a run itself, whose events name its parts. A part that is done is n
 on from its ledger.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from preceptor.errors import PreceptorError, Stopped
 from preceptor.llm.ledger import Ledger
 from preceptor.llm.prices import NOTHING, Amount
 from preceptor.storage.database import Database
@@ -24,6 +27,22 @@ class Series:
     run: Run
     folder: Path
     """Of the project it was begun in; its parts may be of others."""
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the whole while its parts are done, and record how it ended if it failed.
+
+        Raises:
+            Conflict: another process is at it.
+        """
+        runs = Runs(self.db)
+        with runs.lock(self.run.id):
+            runs.finish(self.run.id, "running")
+            try:
+                yield
+            except PreceptorError as fault:
+                runs.finish(self.run.id, "stopped" if isinstance(fault, Stopped) else "failed", {"reason": str(fault)})
+                raise
 
     @property
     def parts(self) -> dict[str, str]:

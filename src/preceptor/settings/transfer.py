@@ -138,12 +138,10 @@ class TransferRun:
             Conflict: another process is at it.
             PreceptorError: from the parts; resume it when it is mended.
         """
-        runs = Runs(self.series.db)
-        with runs.lock(self.series.run.id):
-            runs.finish(self.series.run.id, "running")
+        with self.series.held():
             done = self._carry(doing)
             told = [str(cell.verdict) for cell in done.matrix.cells]
-            runs.finish(self.series.run.id, "done", {"cells": told})
+            Runs(self.series.db).finish(self.series.run.id, "done", {"cells": told})
         return done
 
     def _carry(self, doing: Doing) -> Transferred:
