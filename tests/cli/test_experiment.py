@@ -83,6 +83,9 @@ def test_it_stops_with_its_budget_goes_on_and_answers_by_the_plan_it_was_begun_w
     _, shown, _ = preceptor("runs", "--project", "experiment")
     assert shown.count(" teach ") == 4
     assert shown.count(" evaluate ") == 3
+    _, shown, _ = preceptor("runs", "show", report["experiment"], "--project", "experiment")
+    assert f"Begun: all arms, run {report['runs']['all arms']}" in shown
+    assert "better: " in shown
 
 
 def test_without_anything_learned_there_is_nothing_to_ask_about(preceptor: Command) -> None:

@@ -102,7 +102,7 @@ def test_releases_show_what_each_gained_and_the_last_forgot(preceptor: Command, 
     code, out, err = preceptor("transfer", "--yes", "--releases", "--customers", "8", "--project", taught)
     assert code == 0, err
     assert "first reached by" in out
-    assert re.search(r"^Forward transfer .*: (-?\d\.\d\d|nan)", out, re.MULTILINE)
+    assert re.search(r"^Forward transfer .*: (-?\d\.\d\d|nobody)", out, re.MULTILINE)
     assert re.search(r"^Backward transfer ", out, re.MULTILINE)
     one, other = (release.hash[:12] for release in releases(taught))
     assert re.search(rf"^{other} against {one}: (not decided|better|worse)", out, re.MULTILINE)

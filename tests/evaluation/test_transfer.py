@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.domain import Persona, Topic
+from preceptor.evaluation.attribution import Contribution
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.results import Served
-from preceptor.evaluation.transfer import Column, Matrix, succession
+from preceptor.evaluation.transfer import Carried, Column, Matrix, succession
 from preceptor.judging.verdicts import Rating
 from preceptor.library.model import Guidance, Scenario, Strategy
 
@@ -60,6 +61,18 @@ def test_gains_are_paired_and_adjusted_over_the_whole_matrix() -> None:
     assert (cell.gain.value, cell.alone.value, cell.verdict.comparisons) == (2, 2.5, 4)
     assert matrix.libraries == ("ours", "theirs")
     assert matrix.cell("nobody's", here) is None
+
+
+def test_what_strategies_do_elsewhere_is_told_of_them_together() -> None:
+    def did(id_: str, wins: int, ties: int, losses: int) -> Contribution:
+        return Contribution("strategy", id_, "Do.", None, 5, 0.1, 5, 0.1, None, wins, ties, losses, 0)
+
+    rows = (did("a", 3, 1, 0), did("b", 1, 3, 0), did("c", 0, 3, 1), did("d", 0, 4, 0), did("e", 0, 0, 0))
+    carried = Carried(Column("desk", "small"), "ours", rows)
+    assert [one.id for one in carried.judged] == ["a", "b", "c", "d"]
+    assert carried.effect.value == (0.75 + 0.25 - 0.25 + 0) / 4
+    assert (carried.above.value, carried.above.n) == (2 / 3, 3)
+    assert carried.counted("not measured") == 5
 
 
 def test_a_release_that_forgets_is_found_out() -> None:

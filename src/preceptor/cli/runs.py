@@ -120,6 +120,10 @@ def _came_of(run: "Run") -> str:
     result = run.result if isinstance(run.result, dict) else {}
     if run.status == "done" and "accepted" in result:
         return f"{result['accepted']} strategies accepted, {result['refused']} refused, {result['scenarios']} scenarios"
+    if run.status == "done" and "answers" in result:
+        return ", ".join(f"{question}: {word}" for question, word in result["answers"].items())
+    if run.status == "done" and "cells" in result:
+        return f"{len(result['cells'])} gains: `preceptor transfer --resume {run.id}` shows them"
     if run.status == "done" and result.get("figures"):
         first = result["figures"][0]
         return f"{first['label']}: {first['value']:.2f}"
@@ -137,8 +141,10 @@ def _took(created: str, finished: str | None) -> str:
 def _words(kind: str, event: "Event") -> str:
     from preceptor.cli.display import sentence
     from preceptor.errors import Conflict
-    from preceptor.settings import evaluation, judges, teaching
+    from preceptor.settings import evaluation, judges, series, teaching
 
+    if event.kind == series.PART:
+        return f"Begun: {event.body['name']}, run {event.body['run']}"
     try:
         if kind in (evaluation.KIND, judges.KIND):
             return sentence(evaluation.RECORDED.read(event.kind, event.body))

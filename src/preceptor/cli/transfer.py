@@ -189,7 +189,7 @@ def _show_carried(carried: "Sequence[Carried]") -> None:
 
     typer.echo("\nStrategies, each left out where it stood: win rate less loss rate of having it")
     rows = [
-        (str(one.column), one.library, f"{len(one.judged)} of {len(one.strategies)}", str(one.effect),
+        (str(one.column), one.library, f"{len(one.judged)} of {len(one.strategies)}", _known(one.effect),
          f"{one.above.value:.0%} [{one.above.low:.0%}, {one.above.high:.0%}] of {one.above.n}" if one.above.n else "",
          one.counted("helps"), one.counted("hurts"))
         for one in carried
@@ -212,13 +212,17 @@ def _show_succession(found: "Succession") -> None:
     from preceptor.cli import tables
 
     typer.echo("\nReleases, oldest first, on the same customers: gain for those whom a release is the first to reach")
-    rows = [(stage.release, stage.customers, *map(str, stage.gains)) for stage in found.stages]
+    rows = [(stage.release, stage.customers, *map(_known, stage.gains)) for stage in found.stages]
     tables.show(("first reached by", "customers", *found.releases), rows)
-    typer.echo(f"Forward transfer (the release before a customer's own, against none): {found.forward}.")
-    typer.echo(f"Backward transfer (the last release, against a customer's own): {found.backward}.")
+    typer.echo(f"Forward transfer (the release before a customer's own, against none): {_known(found.forward)}.")
+    typer.echo(f"Backward transfer (the last release, against a customer's own): {_known(found.backward)}.")
     typer.echo("For the customers that an earlier release was the first to reach:")
     for verdict in found.forgotten:
         typer.echo(str(verdict))
+
+
+def _known(found: "Interval") -> str:
+    return str(found) if found.n else "nobody to tell by"
 
 
 def figures(done: "Transferred") -> dict[str, object]:
