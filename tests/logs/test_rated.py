@@ -49,7 +49,7 @@ def test_our_own_form(tmp_path: Path) -> None:
 
 def test_a_scale_holds_for_the_file(tmp_path: Path) -> None:
     one = {"messages": TALK, "ratings": {"satisfaction": 9}}
-    found = rows(tmp_path, {**one, "scale": [0, 10]}, one, {**one, "scale": [1, 9]})
+    found = rows(tmp_path, one, {**one, "scale": [0, 10]}, {**one, "scale": [1, 9]})
     assert (found.questions[0].low, found.questions[0].high) == (0, 10)
     assert (len(found.rated), found.skipped_rows) == (2, 1)
 

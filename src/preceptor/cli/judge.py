@@ -175,7 +175,9 @@ def _cells(row: "Row") -> tuple[str, ...]:
 
 
 def _agreed(found: "Agreement | None") -> tuple[str, ...]:
-    return (_share(found.exact), _share(found.near), f"{found.kappa.value:.2f}") if found else ("", "", "")
+    return (
+        (_share(found.exact), _share(found.near), f"{round(found.kappa.value, 2) + 0.0:.2f}") if found else ("", "", "")
+    )
 
 
 def sentences(held: "Held") -> Iterator[str]:

@@ -10,8 +10,9 @@
   assistant did what they came for. Whether it stayed calm, which is asked as well, is another question and left out.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,10 @@ def read(path: Path) -> Ratings:
     Raises:
         NotFound, SettingsError: there is no such file, it cannot be opened, or nothing in it was rated.
     """
-    content, reader = _content(path), _Reader(path.stem)
-    rated, skipped = list[Rated](), list[Skipped]()
-    for line, row in _rows(content, path):
+    content, rated, skipped = _content(path), list[Rated](), list[Skipped]()
+    rows = list(_rows(content, path))
+    reader = _Reader(path.stem, _first_scale(row for _, row in rows))
+    for line, row in rows:
         try:
             rated.append(reader.rated(parse(row), line))
         except Unreadable as fault:
@@ -103,23 +105,35 @@ def _rows(content: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
     yield from ((number, orjson.dumps(row)) for number, row in enumerate(rows, 1))
 
 
+def _first_scale(rows: Iterable[bytes]) -> tuple[float, float]:
+    """Of satisfaction in a file of our own form: the first that a row states, wherever it stands."""
+    for row in rows:
+        if b'"scale"' in row:
+            with suppress(Unreadable, KeyError):  # it may stand in what was said
+                return _scale(parse(row)["scale"])
+    return SATISFACTION.low, SATISFACTION.high
+
+
+def _scale(said: object) -> tuple[float, float]:
+    match said:
+        case [int() | float() as low, int() | float() as high] if low < high:
+            return float(low), float(high)
+        case other:
+            raise Unreadable(f"`scale` must be two numbers, the lower first, not {other!r}.")
+
+
 class _Reader:
-    """Reads the rows of one file, whose scale a row may state."""
+    """Reads the rows of one file."""
 
-    def __init__(self, log: str) -> None:
-        self._log = log
-        self._scale: tuple[float, float] | None = None
-
-    @property
-    def questions(self) -> tuple[Question, ...]:
-        low, high = self._scale or (SATISFACTION.low, SATISFACTION.high)
-        own = (Question(SATISFACTION.name, SATISFACTION.title, SATISFACTION.answer, low, high), *OWN[1:])
-        return (*own, *STC, *STAR)
+    def __init__(self, log: str, scale: tuple[float, float]) -> None:
+        self._log, self._scale = log, scale
+        self.questions = (replace(SATISFACTION, low=scale[0], high=scale[1]), *OWN[1:], *STC, *STAR)
 
     def rated(self, row: Mapping[str, Any], line: int) -> Rated:
         """Raises: Unreadable"""
         if "ratings" in row:
-            self._scaled(row)
+            if "scale" in row and _scale(row["scale"]) != self._scale:
+                raise Unreadable(f"`scale` is {row['scale']!r}, and another in an earlier row.")
             conversation, ratings = conversation_of(row, self._log, line), _own(row["ratings"])
         elif "quality" in row or "annotations" in row:
             conversation, ratings = _helpdesk(row, self._log, line), _quality(row)
@@ -135,18 +149,6 @@ class _Reader:
             if wrong := [value for value in by_rater.values() if not low <= value <= high]:
                 raise Unreadable(f"{name!r} is rated {wrong[0]:g}, on a scale from {low:g} to {high:g}.")
         return Rated(conversation, ratings)
-
-    def _scaled(self, row: Mapping[str, Any]) -> None:
-        if "scale" not in row:
-            return
-        match row["scale"]:
-            case [int() | float() as low, int() | float() as high] if low < high:
-                scale = (float(low), float(high))
-            case other:
-                raise Unreadable(f"`scale` must be two numbers, the lower first, not {other!r}.")
-        if self._scale not in (None, scale):
-            raise Unreadable(f"`scale` is {row['scale']!r}, and another in an earlier row.")
-        self._scale = scale
 
 
 def _own(ratings: object) -> dict[str, dict[str, float]]:

@@ -21,6 +21,7 @@ from preceptor.evaluation.statistics import Interval
 from preceptor.evaluation.trial import Replies, draw, draw_pairs, question
 from preceptor.judging.judge import COMPARE_REPLIES, RATE_CONVERSATION, Judge
 from preceptor.judging.ratings import Rated
+from preceptor.llm.parallel import aside
 from preceptor.logs.rated import Ratings, read
 from preceptor.settings.journal import Journal, carry_out
 from preceptor.settings.project import Project
@@ -133,7 +134,11 @@ class JudgeRun:
         judge = Judge(team.models["judge"], self.domain)
         name = self.project.settings.models.judge.model
         said = await question(name, judge, material.rated, material.pairs, seed=seed, tell=journal.hear)
-        held = (hold(one, material.rated, said, seed) for one in material.ratings.questions)
+        held, questions = list[Held](), material.ratings.questions
+        for done, one in enumerate(questions):
+            journal.hear(Progress("figures", done, len(questions)))
+            held.append(await aside(partial(hold, one, material.rated, said, seed)))
+        journal.hear(Progress("figures", len(questions), len(questions)))
         return Check(tuple(one for one in held if one.conversations), places(said))
 
     def _result(self, check: Check) -> dict[str, Any]:
