@@ -240,6 +240,7 @@ def _write(task: "Coaching", found: "Found", out: Path, *, json: bool) -> None:
     from preceptor.evaluation.rendering import figures, page
     from preceptor.experiments import report
     from preceptor.experiments.coaching import ARMS
+    from preceptor.settings.judges import checks
     from preceptor.settings.provenance import provenance
     from preceptor.storage.runs import Runs
 
@@ -249,7 +250,9 @@ def _write(task: "Coaching", found: "Found", out: Path, *, json: bool) -> None:
     (out / "report.md").write_text(text, "utf-8")
     (out / "report.json").write_text(body, "utf-8")
     run = Runs(task.series.db).get(found.parts[ARMS])
-    page.render(figures.compute(found.arms, provenance(run)), stem="arms").write(out / "arms.html")
+    page.render(figures.compute(found.arms, provenance(run, checks(task.series.db))), stem="arms").write(
+        out / "arms.html"
+    )
     if json:
         import orjson
 

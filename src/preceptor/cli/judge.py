@@ -221,10 +221,11 @@ def _about_places(places: "Places") -> Iterator[str]:
         yield f"Pairs of replies unscored: {places.unscored:,} of {places.pairs:,}."
     if places.changed and places.first:
         lean = places.first
-        toward = "to the first" if lean.low > 0 else "to the second" if lean.high < 0 else "to neither place, decidedly"
+        leans = "it leans to the first" if lean.low > 0 else "it leans to the second" if lean.high < 0 else ""
+        leans = leans or "whether it leans to a place is not decided"
         yield (
             f"Order: of {places.changed.n:,} pairs of replies its verdict changed with their places in "
-            f"{_share(places.changed)}; it leans {toward} ({_short(lean, sign=True)} of -1 to 1)."
+            f"{_share(places.changed)}; {leans} ({_short(lean, sign=True)} of -1 to 1)."
         )
 
 
