@@ -22,6 +22,7 @@ from preceptor.serving.guide import Finder
 from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.server import config, listen
 from preceptor.serving.upstream import Upstream, Upstreams
+from preceptor.serving.visit import Beside
 from preceptor.storage.database import Database
 
 
@@ -219,6 +220,7 @@ def gateway(
     libraries: Sequence[str] = ("default",),
     upstreams: Sequence[Upstream] = (),
     patience: float = 60.0,
+    beside: Sequence[Beside] = (),
 ) -> Gateway:
     """A gateway in front of upstreams at these URLs, taught by a database."""
     lines = [*upstreams, *(Upstream(f"up-{n}", f"{url}/v1", key="sk-upstream") for n, url in enumerate(urls))]
@@ -231,6 +233,7 @@ def gateway(
         bounds,
         # As long as it takes: what is tested is not how busy this machine is.
         finder=Finder(patience, 60.0),
+        beside=beside,
     )
 
 

@@ -6,14 +6,13 @@ Raw ASGI: a framework's request and response objects cost as much as everything 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import orjson
 
-from preceptor.llm.prices import NOTHING, Amount
-from preceptor.serving.access import Access, Caller
-from preceptor.serving.coach import Coach, Given, body_of, wishes_in
+from preceptor.serving.access import Access
+from preceptor.serving.coach import Coach, body_of, wishes_in
 from preceptor.serving.guide import Finder
 from preceptor.serving.metrics import CONTENT_TYPE, Metrics
 from preceptor.serving.protocols import openai
@@ -27,6 +26,7 @@ from preceptor.serving.releases import Releases
 from preceptor.serving.splice import Edit, quoted
 from preceptor.serving.upstream import Upstreams
 from preceptor.serving.usage import Ear, Heard
+from preceptor.serving.visit import Beside, Visit
 
 Headers = Mapping[bytes, bytes]
 CLOSE = {"connection": "close"}
@@ -43,23 +43,6 @@ class Bounds:
     """For a body to come in; a slower one is refused with 408."""
 
 
-@dataclass
-class Visit:
-    """One request as it is dealt with, for metrics and logs."""
-
-    route: str
-    status: int = 0
-    """0: the client left before there was an answer."""
-    caller: Caller | None = None
-    given: Given | None = None
-    trip: Trip | None = None
-    heard: Heard | None = None
-    """What the answer told of itself; None while it has not ended, and where it was an error."""
-    cost: Amount = NOTHING
-    error: Callable[[Refused], bytes] = field(default=openai.error)
-    """How a refusal is written."""
-
-
 class Gateway:
     """Made once for each process. Serve it, or use `running` around it in a test."""
 
@@ -71,6 +54,7 @@ class Gateway:
         bounds: Bounds = Bounds(),
         metrics: Metrics | None = None,
         finder: Finder | None = None,
+        beside: Sequence[Beside] = (),
     ) -> None:
         self.upstreams = upstreams
         self.releases = releases
@@ -79,6 +63,8 @@ class Gateway:
         self.metrics = metrics or Metrics()
         self.finder = finder or Finder()
         self.coach = Coach(releases, self.finder)
+        self.beside = beside
+        self._taped = any(one.taped for one in beside)
         self._routes: dict[str, dict[str, Callable[[Scope, Receive, Send, Visit], Awaitable[None]]]] = {
             "/v1/chat/completions": {"POST": self._teaching(Chat())},
             "/v1/responses": {"POST": self._teaching(Responses())},
@@ -94,7 +80,9 @@ class Gateway:
     async def running(self) -> AsyncIterator["Gateway"]:
         """Connections open, releases followed."""
         await self.upstreams.open()
-        async with self.access.running(self.releases.carry):
+        async with contextlib.AsyncExitStack() as stack:
+            for one in (self.access.running(self.releases.carry), *(other.running() for other in self.beside)):
+                await stack.enter_async_context(one)
             await self.releases.look()
             following = asyncio.create_task(self.releases.follow())
             try:
@@ -154,7 +142,7 @@ class Gateway:
             headers = dict(scope["headers"])
             caller = visit.caller = self.access.admit(headers, scope["path"])
             body = await self._body(headers, receive)
-            asked = speech.read(body)
+            asked = visit.asked = speech.read(body)
             caller.check(asked.model)
             wishes = wishes_in(headers, asked.wishes)
             given = visit.given = await self.coach.give(speech, asked, caller, wishes)
@@ -169,7 +157,7 @@ class Gateway:
                 keyed=speech.keyed,
                 broken=speech.broken,
             )
-            visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard))
+            visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard), taped=self._taped)
             await relay(self.upstreams, visit.trip, receive, send)
 
         return handle
@@ -243,6 +231,11 @@ class Gateway:
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         visit.route = "metrics"
+        self.metrics.look(
+            {name: shelf.read for name, shelf in self.releases.shelves.items()},
+            {line.upstream.name: line.healthy for line in self.upstreams.lines},
+            sum(one.lost for one in self.beside),
+        )
         await _answer(send, visit, 200, self.metrics.text(), CONTENT_TYPE)
 
     def _heard(self, visit: Visit, heard: Heard) -> None:
@@ -267,10 +260,17 @@ class Gateway:
             trip.first_byte if trip else 0.0,
             cut=trip is not None and trip.cut,
         )
-        if given is not None and visit.caller is not None:
-            self.metrics.taught(visit.caller.tenant, given.state)
-            if given.finding is not None:
-                self.metrics.found(given.finding.seconds, late=given.finding.late)
+        if visit.refused:
+            self.metrics.refused(visit.refused)
+        if visit.caller is not None:
+            if visit.heard is not None:
+                self.metrics.took(visit.caller.tenant, visit.cost, estimated=visit.heard.estimated)
+            if given is not None:
+                self.metrics.taught(visit.caller.tenant, given.state)
+        if given is not None and given.finding is not None:
+            self.metrics.found(given.finding.seconds, late=given.finding.late)
+        for one in self.beside:
+            one.note(visit)
 
 
 def _named(asked: Asked, model: str) -> Edit:
@@ -280,6 +280,7 @@ def _named(asked: Asked, model: str) -> Edit:
 
 
 async def _refuse(send: Send, visit: Visit, refused: Refused) -> None:
+    visit.refused = refused.code or refused.kind
     more = [(name.encode(), value.encode("latin-1", "replace")) for name, value in refused.headers.items()]
     given = visit.given.headers(explain=False) if visit.given else []
     await _answer(send, visit, refused.status, visit.error(refused), headers=[*more, *given])

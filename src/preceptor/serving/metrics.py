@@ -1,6 +1,11 @@
 """What can be counted from outside, in Prometheus' form. No label holds anything a client can make up."""
 
+import time
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from preceptor.llm.prices import NANO, Amount
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -27,8 +32,16 @@ class Metrics:
         self._finding = Histogram(
             "preceptor_finding_seconds", "Until strategies were found.", buckets=_FAST, registry=at
         )
+        self._refused = Counter("preceptor_refusals", "Requests we said no to.", ("reason",), registry=at)
+        self._tokens = Counter("preceptor_tokens", "Tokens of answers.", ("tenant", "kind"), registry=at)
+        self._money = Counter(
+            "preceptor_money", "Cost of answers, in the project's currency.", ("tenant",), registry=at
+        )
+        self._guessed = Counter("preceptor_tokens_estimated", "Answers that told no usage.", ("tenant",), registry=at)
+        self._lost = Gauge("preceptor_lines_lost", "Lines of logs and records that could not be kept.", registry=at)
+        self._up = Gauge("preceptor_upstream_up", "Whether it is thought to be up.", ("upstream",), registry=at)
         self.under_way = Gauge("preceptor_requests_under_way", "Requests being answered.", registry=at)
-        self.fresh = Gauge(
+        self._age = Gauge(
             "preceptor_release_age_seconds", "Since the live release was last read.", ("library",), registry=at
         )
 
@@ -50,6 +63,27 @@ class Metrics:
         self._finding.observe(seconds)
         if late:
             self._late.inc()
+
+    def took(self, tenant: str, cost: Amount, *, estimated: bool) -> None:
+        """An answer's tokens and money."""
+        self._tokens.labels(tenant, "prompt").inc(cost.prompt_tokens)
+        self._tokens.labels(tenant, "completion").inc(cost.completion_tokens)
+        if cost.nano:
+            self._money.labels(tenant).inc(cost.nano / NANO)
+        if estimated:
+            self._guessed.labels(tenant).inc()
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+
+    def look(self, read: Mapping[str, float], up: Mapping[str, bool], lost: int) -> None:
+        """How things stand now. `read`: when each library was last read, on the monotonic clock."""
+        now = time.monotonic()
+        for library, when in read.items():
+            self._age.labels(library).set(now - when)
+        for upstream, healthy in up.items():
+            self._up.labels(upstream).set(healthy)
+        self._lost.set(lost)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -8,7 +8,7 @@ to, or that was cut) is estimated, never taken for free.
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -35,14 +35,16 @@ class Heard:
     model: str = ""
     estimated: bool = False
     """The reply did not say what it took."""
+    tape: bytes = b""
+    """The whole reply, where somebody asked for it."""
 
 
 class Ear:
     """Listens to one reply."""
 
-    def __init__(self, asked: int, told: Callable[[Heard], None]) -> None:
+    def __init__(self, asked: int, told: Callable[[Heard], None], *, taped: bool = False) -> None:
         """`asked`: bytes of the request, for estimates. `told`: called once, before the client can know that the reply
-        is over."""
+        is over. `taped`: keep the reply, if it is not longer than `KEPT`."""
         self._asked = asked
         self._told = told
         self._events: bool | None = None
@@ -53,9 +55,13 @@ class Ear:
         self._said = 0
         """Bytes of text in a stream."""
         self._over = False
+        self._tape: list[bytes] | None = [] if taped else None
+        self._taped = 0
 
     def hear(self, piece: bytes) -> None:
         """A piece of the reply."""
+        if self._tape is not None:
+            self._record(piece)
         if self._events is None:
             self._events = not piece.lstrip().startswith((b"{", b"["))
         if not self._events:
@@ -76,11 +82,20 @@ class Ear:
         if b'"usage"' in events:
             self._usage = events
 
+    def _record(self, piece: bytes) -> None:
+        assert self._tape is not None
+        self._taped += len(piece)
+        if self._taped <= KEPT:
+            self._tape.append(piece)
+        else:
+            self._tape.clear()
+
     def over(self) -> None:
         """The reply has ended, or was cut."""
         if not self._over:
             self._over = True
-            self._told(self._heard())
+            heard = self._heard()
+            self._told(replace(heard, tape=b"".join(self._tape)) if self._tape else heard)
 
     def _heard(self) -> Heard:
         found = [_opened(self._rest)] if not self._events else [*_events(self._first), *_events(self._usage)]

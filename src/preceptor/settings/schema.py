@@ -363,6 +363,9 @@ class ServingSection(Section):
     """Milliseconds a dense embedder may take for a new turn; then word vectors decide."""
     limit_ms: Count = 250
     """Milliseconds matching may take, usually one or two; then nothing is taught."""
+    access_log: Text | None = None
+    """Where a line of JSON for each request goes: a file, or - for standard error. No message's text is in it. None is
+    written when not given."""
     upstreams: dict[Text, UpstreamSection] = {}
     """Servers of models, by a name of yours."""
 

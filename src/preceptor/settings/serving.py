@@ -10,8 +10,11 @@ from preceptor.serving.access import Caller
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
 from preceptor.serving.keyring import Keyring
+from preceptor.serving.lines import Lines
+from preceptor.serving.log import AccessLog
 from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.upstream import Upstream, Upstreams
+from preceptor.serving.visit import Beside
 from preceptor.settings.models import key
 from preceptor.settings.project import Project
 from preceptor.settings.schema import Simulated, UpstreamSection
@@ -76,6 +79,16 @@ def folder(project: Project) -> Path:
     return project.folder / ("preceptor-gateway" if "://" in place else f"{place}-gateway")
 
 
+def beside(project: Project) -> Sequence[Beside]:
+    """What looks at requests when they are over."""
+    section = project.settings.serving
+    found: list[Beside] = []
+    if section.access_log is not None:
+        place = None if section.access_log == "-" else project.folder / section.access_log
+        found.append(AccessLog(Lines(place)))
+    return found
+
+
 def keyed(project: Project) -> bool:
     """Whether any key was ever made, as far as can be told."""
     source = Lookout(project).source()
@@ -108,6 +121,7 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True)
         releases,
         access,
         Bounds(section.body_mb << 20, section.body_seconds),
+        beside=beside(project),
         finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000),
     )
 
