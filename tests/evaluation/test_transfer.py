@@ -3,15 +3,19 @@
 import math
 from collections.abc import Mapping
 
+import pytest
+
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.domain import Persona, Topic
 from preceptor.evaluation.attribution import Contribution
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.results import Served
-from preceptor.evaluation.transfer import Carried, Column, Matrix, succession
+from preceptor.evaluation.transfer import Carried, Column, Matrix, succession, transfer
 from preceptor.judging.verdicts import Rating
 from preceptor.library.model import Guidance, Scenario, Strategy
+
+from .conftest import Scene
 
 SAID = {
     "bill": ("My bill is twice as high as last month.", "You charged me twice on this bill.", "The bill is wrong."),
@@ -102,3 +106,18 @@ def test_without_a_later_stage_forward_transfer_is_not_known() -> None:
     found = succession(report(scores), {"first": library("bill"), "second": library("bill")})
     assert math.isnan(found.forward.value)
     assert [stage.customers for stage in found.stages] == [12, 0]
+
+
+@pytest.mark.anyio
+async def test_from_python_libraries_are_tried_on_students(scene: Scene) -> None:
+    here, there = Column("desk", "one"), Column("desk", "other")
+    students = {here: scene.student, there: scene.student}
+    crowd, judges = scene.customers(3), {here: scene.judge, there: scene.judge}
+    matrix = await transfer(students, {"ours": library("bill")}, {here: crowd, there: crowd}, judges)
+    assert matrix.columns == (here, there)
+    one, other = matrix.cell("ours", here), matrix.cell("ours", there)
+    assert one is not None
+    assert other is not None
+    # The same student, customers and library: what it gains is the same, wherever the column is said to be.
+    assert (one.gain, one.alone) == (other.gain, other.alone)
+    assert one.gain.n == 3
