@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -43,15 +44,20 @@ def test_a_check_is_planned_done_and_named_in_reports(preceptor: Command, projec
     assert "Simulated: this judge knows the sentences of its own world" in out
     _, listed, _ = preceptor("runs", "--project", project)
     assert "judge-check" in listed
-    preceptor("evaluate", "--yes", "--arms", "fixed", "--customers", "2", "--project", project)
-    _, report, _ = preceptor("report", "--format", "json", "--project", project)
-    figures = json.loads(report)["run"]["judge"]
+    figures = judge_figures(preceptor, project)
     assert any(one["label"].startswith("one person") for one in figures)
     assert all(one["value"]["n"] for one in figures)
-    other = ("--set", "models.judge.model=teacher")
-    preceptor("evaluate", "--yes", "--arms", "fixed", "--customers", "2", "--project", project, *other)
-    _, report, _ = preceptor("report", "--format", "json", "--project", project)
-    assert json.loads(report)["run"]["judge"] == []
+    assert judge_figures(preceptor, project, "--set", "models.judge.model=teacher") == []
+
+
+def judge_figures(preceptor: Command, project: Path, *options: str) -> list[dict[str, Any]]:
+    """What the report of a small evaluation says of its judge."""
+    _, out, _ = preceptor("evaluate", "--yes", "--arms", "fixed", "--customers", "2", "--project", project, *options)
+    run = re.search(r"Next: preceptor report (\S+)", out)
+    assert run
+    _, report, _ = preceptor("report", run[1], "--format", "json", "--project", project)
+    found: list[dict[str, Any]] = json.loads(report)["run"]["judge"]
+    return found
 
 
 def test_one_that_is_stopped_goes_on_and_ends_the_same(preceptor: Command, project: Path, rated: Path) -> None:
