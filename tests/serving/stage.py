@@ -19,8 +19,10 @@ from preceptor.retrieval.embedding import StaticEmbedder
 from preceptor.serving.access import Access, Caller, Open
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
+from preceptor.serving.outcomes import Outcomes
 from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.server import config, listen
+from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
 from preceptor.serving.visit import Beside
 from preceptor.storage.database import Database
@@ -221,6 +223,8 @@ def gateway(
     upstreams: Sequence[Upstream] = (),
     patience: float = 60.0,
     beside: Sequence[Beside] = (),
+    trial: Trial | None = None,
+    outcomes: Outcomes | None = None,
 ) -> Gateway:
     """A gateway in front of upstreams at these URLs, taught by a database."""
     lines = [*upstreams, *(Upstream(f"up-{n}", f"{url}/v1", key="sk-upstream") for n, url in enumerate(urls))]
@@ -234,6 +238,8 @@ def gateway(
         # As long as it takes: what is tested is not how busy this machine is.
         finder=Finder(patience, 60.0),
         beside=beside,
+        trial=trial or Trial(),
+        outcomes=outcomes,
     )
 
 

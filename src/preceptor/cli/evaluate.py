@@ -47,6 +47,16 @@ def evaluate(
         bool, typer.Option("--dry-run", help="Say what it would take and could show, and stop there.")
     ] = False,
     limit: LimitOption = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask no model: say what the gateway's trials in production have shown so far."),
+    ] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="With --live: only conversations that began at or after, such as 2026-11-21."
+        ),
+    ] = "",
     json: Annotated[
         bool, typer.Option("--json", help="Print events, a line of JSON each; the last has the figures.")
     ] = False,
@@ -58,6 +68,7 @@ def evaluate(
     Says first what it will take and what so many customers can show, and asks. Ctrl-C once finishes what is in flight,
     saves, and says how to go on; twice ends at once, and what was finished is still there.
     """
+    from preceptor.cli.live import show as show_live
     from preceptor.cli.running import confirm
     from preceptor.settings.evaluation import EvaluationRun, attributed, with_arms, with_attribution
     from preceptor.settings.project import Project
@@ -65,6 +76,9 @@ def evaluate(
     bounds = [] if limit is None else [f"budget.calls={limit}"]
     bounds += [] if customers is None else [f"evaluation.customers={customers}"]
     loaded = Project.load(project, [*(overrides or ()), *bounds])
+    if live:
+        show_live(loaded, since, json=json)
+        return
     if attribute:
         loaded = with_attribution(loaded)
     if arms is not None:

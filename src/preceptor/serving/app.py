@@ -11,19 +11,23 @@ from dataclasses import dataclass
 
 import orjson
 
+from preceptor.errors import NotFound, PreceptorError
 from preceptor.serving.access import Access
-from preceptor.serving.coach import Coach, body_of, wishes_in
+from preceptor.serving.coach import NO_TRIAL, Coach, body_of, wishes_in
 from preceptor.serving.guide import Finder
 from preceptor.serving.metrics import CONTENT_TYPE, Metrics
+from preceptor.serving.outcomes import Outcomes
 from preceptor.serving.protocols import openai
 from preceptor.serving.protocols.asked import Asked, Speech, model_of, opened
 from preceptor.serving.protocols.chat import Chat
+from preceptor.serving.protocols.feedback import read_feedback
 from preceptor.serving.protocols.messages import Messages
 from preceptor.serving.protocols.responses import Responses
 from preceptor.serving.refusals import Refused
 from preceptor.serving.relay import Receive, Scope, Send, Trip, forwarded, relay
 from preceptor.serving.releases import Releases
 from preceptor.serving.splice import Edit, quoted
+from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstreams
 from preceptor.serving.usage import Ear, Heard
 from preceptor.serving.visit import Beside, Visit
@@ -55,6 +59,8 @@ class Gateway:
         metrics: Metrics | None = None,
         finder: Finder | None = None,
         beside: Sequence[Beside] = (),
+        trial: Trial = NO_TRIAL,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self.upstreams = upstreams
         self.releases = releases
@@ -62,15 +68,17 @@ class Gateway:
         self.bounds = bounds
         self.metrics = metrics or Metrics()
         self.finder = finder or Finder()
-        self.coach = Coach(releases, self.finder)
-        self.beside = beside
-        self._taped = any(one.taped for one in beside)
+        self.coach = Coach(releases, self.finder, trial)
+        self.outcomes = outcomes
+        self.beside = (*beside, outcomes) if outcomes else tuple(beside)
+        self._taped = any(one.taped for one in self.beside)
         self._routes: dict[str, dict[str, Callable[[Scope, Receive, Send, Visit], Awaitable[None]]]] = {
             "/v1/chat/completions": {"POST": self._teaching(Chat())},
             "/v1/responses": {"POST": self._teaching(Responses())},
             "/v1/messages": {"POST": self._teaching(Messages())},
             "/v1/embeddings": {"POST": self._passing("/embeddings")},
             "/v1/models": {"GET": self._passing("/models")},
+            "/v1/feedback": {"POST": self._feedback},
             "/healthz": {"GET": self._alive},
             "/readyz": {"GET": self._ready},
             "/metrics": {"GET": self._metrics},
@@ -216,6 +224,22 @@ class Gateway:
             most = f"{self.bounds.body / (1 << 20):g} MiB"
             raise Refused(413, f"The body is longer than {most}, the most this gateway takes.", code="body_too_long")
         return body
+
+    async def _feedback(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        visit.route = "feedback"
+        headers = dict(scope["headers"])
+        caller = visit.caller = self.access.admit(headers, scope["path"])
+        told = read_feedback(await self._body(headers, receive))
+        if self.outcomes is None:
+            raise Refused(404, "No feedback is kept here.", code="not_found")
+        try:
+            name = await self.outcomes.tell(caller.tenant, told.conversation, told.response, told.measures)
+        except NotFound as fault:
+            raise Refused(404, str(fault), "response", "response_not_found") from None
+        except PreceptorError:
+            busy = {"retry-after": "5"}
+            raise Refused(503, "Feedback cannot be kept at present.", None, "feedback_unavailable", busy) from None
+        await _answer(send, visit, 200, orjson.dumps({"conversation": name, "kept": sorted(told.measures)}))
 
     async def _alive(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         visit.route = "healthz"

@@ -5,7 +5,7 @@ for a request that asks for something there is not.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import orjson
@@ -18,12 +18,15 @@ from preceptor.serving.protocols.asked import FIELD, Asked, Speech, Wishes
 from preceptor.serving.refusals import Refused
 from preceptor.serving.releases import Releases
 from preceptor.serving.splice import Edit, edited
+from preceptor.serving.trial import Arm, Trial, conversation_of
 from preceptor.student.slot import render
 
-State = Literal["on", "abstained", "off", "none", "unavailable"]
-"""``on``: the slot stands. ``abstained``: the release has nothing for this conversation. ``off``: asked for. ``none``:
+State = Literal["on", "abstained", "held-out", "off", "none", "unavailable"]
+"""``on``: the slot stands. ``abstained``: the release has nothing for this conversation.
+``held-out``: it has, but the conversation goes untaught, to be compared with. ``off``: asked for. ``none``:
 no release is live. ``unavailable``: the library or the embedder is down or late."""
 Headers = list[tuple[bytes, bytes]]
+NO_TRIAL = Trial()
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,21 @@ class Given:
     finding: Finding | None = None
     reason: str = ""
     """Why teaching was unavailable."""
+    conversation: str = ""
+    """Our name for it."""
+    arm: Arm | None = None
+    """Of the trial; None: not in it."""
+
+    @property
+    def found(self) -> bool:
+        """There was something to teach, whether or not it was."""
+        return self.finding is not None and bool(self.finding.found.strategies)
 
     def headers(self, *, explain: bool) -> Headers:
         """What is said of it in the answer."""
         said: Headers = [(b"x-preceptor-teaching", self.state.encode())]
+        if self.conversation:
+            said.append((b"x-preceptor-conversation", self.conversation.encode()))
         if self.release:
             said.append((b"x-preceptor-release", self.release.encode()))
         if self.reason:
@@ -72,9 +86,10 @@ class Given:
 class Coach:
     """Gives requests what the release in force has for them."""
 
-    def __init__(self, releases: Releases, finder: Finder) -> None:
+    def __init__(self, releases: Releases, finder: Finder, trial: Trial = NO_TRIAL) -> None:
         self.releases = releases
         self.finder = finder
+        self.trial = trial
 
     async def give(self, speech: Speech, asked: Asked, caller: Caller, wishes: Wishes) -> Given:
         """What to do to a request.
@@ -82,13 +97,19 @@ class Coach:
         Raises:
             Refused: it names a release there is not.
         """
+        given = await self._given(speech, asked, caller, wishes)
+        return replace(given, conversation=conversation_of(asked, caller, wishes.conversation))
+
+    async def _given(self, speech: Speech, asked: Asked, caller: Caller, wishes: Wishes) -> Given:
         own = tuple(asked.document.without(FIELD)) if asked.wishes is not None else ()
         if wishes.teaching == "off":
             return Given(own, "off")
+        arm: Arm | None = None
         try:
             guide = await self._guide(caller, wishes)
             if guide is None:
                 return Given(own, "none")
+            guide, arm = await self._drawn(guide, asked, caller, wishes)
             if not asked.teachable:
                 return Given(own, "abstained", guide.release)
             finding = await self.finder.find(guide, asked.turns)
@@ -97,11 +118,26 @@ class Coach:
         except Exception as fault:
             # Whatever is wrong with us is no reason to leave a customer without an answer.
             reason = str(fault) if isinstance(fault, PreceptorError) else type(fault).__name__
-            return Given(own, "unavailable", reason=" ".join(reason.split()))
+            return Given(own, "unavailable", reason=" ".join(reason.split()), arm=arm)
         slot = render(finding.found.strategies)
         if not slot:
-            return Given(own, "abstained", guide.release, finding)
-        return Given((*own, *speech.insert(asked, slot, guide.placement)), "on", guide.release, finding)
+            return Given(own, "abstained", guide.release, finding, arm=arm)
+        if arm == "untaught":
+            return Given(own, "held-out", guide.release, finding, arm=arm)
+        return Given((*own, *speech.insert(asked, slot, guide.placement)), "on", guide.release, finding, arm=arm)
+
+    async def _drawn(self, live: Guide, asked: Asked, caller: Caller, wishes: Wishes) -> tuple[Guide, Arm | None]:
+        """What the trial has for a conversation. Whoever names a release, by key or by request, is not in it."""
+        if not self.trial.on or wishes.release or caller.release or not asked.teachable:
+            return live, None
+        arm = self.trial.arm(conversation_of(asked, caller, wishes.conversation))
+        if arm != "other" or self.trial.other is None:
+            return live, arm
+        try:
+            return await self.releases.named(caller.library, self.trial.other), arm
+        except (NotFound, Conflict):
+            # It is another library's.
+            return live, None
 
     async def _guide(self, caller: Caller, wishes: Wishes) -> Guide | None:
         if wishes.release is None:

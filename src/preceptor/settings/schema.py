@@ -363,6 +363,13 @@ class ServingSection(Section):
     """Milliseconds a dense embedder may take for a new turn; then word vectors decide."""
     limit_ms: Count = 250
     """Milliseconds matching may take, usually one or two; then nothing is taught."""
+    holdout: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.0
+    """The share of conversations, drawn at random, that goes untaught, so that `preceptor evaluate --live` can tell
+    what teaching does."""
+    other_release: Text | None = None
+    """The beginning of a release's hash, to be held against the live one in production."""
+    other_share: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.5
+    """The share of taught conversations that `other_release` teaches, where it is given."""
     access_log: Text | None = None
     """Where a line of JSON for each request goes: a file, or - for standard error. No message's text is in it. None is
     written when not given."""

@@ -12,7 +12,9 @@ from preceptor.serving.guide import Finder
 from preceptor.serving.keyring import Keyring
 from preceptor.serving.lines import Lines
 from preceptor.serving.log import AccessLog
+from preceptor.serving.outcomes import Outcomes
 from preceptor.serving.releases import DatabaseSource, Releases
+from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
 from preceptor.serving.visit import Beside
 from preceptor.settings.models import key
@@ -116,12 +118,15 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True)
         prices(project),
         Caller(library, library) if keyless else None,
     )
+    drawn = Trial(section.holdout, section.other_release, section.other_share)
     return Gateway(
         Upstreams(upstreams(project, world)),
         releases,
         access,
         Bounds(section.body_mb << 20, section.body_seconds),
         beside=beside(project),
+        trial=drawn,
+        outcomes=Outcomes(lookout.source(), drawn),
         finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000),
     )
 
