@@ -7,8 +7,8 @@ work, too.
 
 `growing`: conversations of four customer turns, each request one turn more, 1.6 kB on average; `again`: the same few
 conversations again and again. Streams: 64 events, 10 ms apart, 64 connections, beside the upstream asked directly.
-`bad` counts answers that were no success or not what the upstream sent, byte for byte. Start and memory are those of a small
-library.
+`bad` counts answers that were no success or not what the upstream sent, byte for byte. Start and memory are those of a
+small library.
 
 QUICK=1 runs a smaller form. Prints a table and, as its last line, a JSON object.
 """
