@@ -127,6 +127,11 @@ def _opened(whole: bytes) -> dict[str, Any]:
     return {}
 
 
+def data_of(reply: bytes) -> list[dict[str, Any]]:
+    """What is in a reply: the object it is, or those of its events."""
+    return [_object(reply)] if reply.lstrip().startswith(b"{") else _events(reply)
+
+
 def _events(events: bytes) -> list[dict[str, Any]]:
     lines = (line for line in events.splitlines() if line.startswith(b"data:"))
     return [data for line in lines if (data := _object(line[5:]))]

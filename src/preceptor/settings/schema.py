@@ -370,6 +370,12 @@ class ServingSection(Section):
     """The beginning of a release's hash, to be held against the live one in production."""
     other_share: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.5
     """The share of taught conversations that `other_release` teaches, where it is given."""
+    record: Text | None = None
+    """A file to write conversations to, for `preceptor teach --logs`; a line for each. None is recorded when not given:
+    ask your customers first."""
+    record_redacted: bool = True
+    """Addresses, numbers, codes and names of customers are replaced in what is recorded, as far as simple patterns find
+    them."""
     access_log: Text | None = None
     """Where a line of JSON for each request goes: a file, or - for standard error. No message's text is in it. None is
     written when not given."""

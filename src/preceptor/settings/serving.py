@@ -13,6 +13,7 @@ from preceptor.serving.keyring import Keyring
 from preceptor.serving.lines import Lines
 from preceptor.serving.log import AccessLog
 from preceptor.serving.outcomes import Outcomes
+from preceptor.serving.recording import Recorder
 from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
@@ -88,6 +89,8 @@ def beside(project: Project) -> Sequence[Beside]:
     if section.access_log is not None:
         place = None if section.access_log == "-" else project.folder / section.access_log
         found.append(AccessLog(Lines(place)))
+    if section.record is not None:
+        found.append(Recorder(Lines(project.folder / section.record), redacted=section.record_redacted))
     return found
 
 
