@@ -45,7 +45,7 @@ async def test_wordings_of_one_move_are_one_and_of_two_are_two() -> None:
     written = {f"a{n}": text for n, text in enumerate(one.forbidden)} | {
         f"b{n}": t for n, t in enumerate(other.forbidden)
     }
-    groups = await recurring(crew(models(WORLD)["teacher"]), strategies(written), 2)
+    groups = await recurring(crew(models(WORLD)["teacher"]), strategies(written))
     assert sorted(sorted(s.scenario[0] for s in group if s.scenario) for group in groups) == [
         ["a"] * len(one.forbidden),
         ["b"] * len(other.forbidden),
@@ -58,5 +58,5 @@ async def test_one_sided_likeness_and_nonsense_make_no_group() -> None:
         asked = request.messages[-1].content.partition("<strategy>")[2].partition("</strategy>")[0]
         return '{"same": [1, 99, 0]}' if "alpha" in asked else "no idea"
 
-    groups = await recurring(crew(ScriptedModel("t", one_sided)), strategies({"x": "Say alpha.", "y": "Say beta."}), 2)
-    assert groups == []
+    groups = await recurring(crew(ScriptedModel("t", one_sided)), strategies({"x": "Say alpha.", "y": "Say beta."}))
+    assert [group for group in groups if len(group) > 1] == []

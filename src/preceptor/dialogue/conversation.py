@@ -73,9 +73,6 @@ class Conversation:
             if turn.party == "agent" and index > 0:
                 yield Context(self.turns[:index]), turn
 
-    def then(self, *turns: Turn) -> "Conversation":
-        return Conversation((*self.turns, *turns), self.ending, self.customer, self.source, self.tags)
-
     def transcript(self) -> str:
         return transcript(self.turns)
 

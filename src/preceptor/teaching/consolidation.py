@@ -146,7 +146,7 @@ async def _lift(crew: Crew, notebook: Notebook) -> None:
 async def _groups(crew: Crew, notebook: Notebook) -> list[Recurring]:
     """What stands in several scenarios, or stands in one and may matter in others, the most frequent first."""
     scenarios = [one for one in notebook.scenarios if _enough(crew, notebook, one.id)]
-    known = [Recurring(tuple(found)) for found in await recurring(crew, _unproven(crew, notebook), 1)]
+    known = [Recurring(tuple(found)) for found in await recurring(crew, _unproven(crew, notebook))]
     known = [group for group in known if group.proven or len(group.open) >= RECURS]
     matter = await fitting(crew, scenarios, [group.best.text for group in known])
     groups = [_suggested(group, [id_ for id_, texts in matter.items() if group.best.text in texts]) for group in known]

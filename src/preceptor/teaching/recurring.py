@@ -22,15 +22,14 @@ SHORTLIST = 40
 SAMPLING = Sampling(temperature=0.0, max_tokens=200)
 
 
-async def recurring(crew: Crew, strategies: Sequence[Strategy], scenarios: int) -> list[list[Strategy]]:
-    """Groups of strategies that ask for the same and occur in at least so many scenarios; large ones first."""
+async def recurring(crew: Crew, strategies: Sequence[Strategy]) -> list[list[Strategy]]:
+    """Groups of strategies that ask for the same, large ones first; one that is like no other is a group of its own."""
     texts = sorted({strategy.text for strategy in strategies})
     names = await _names(crew, texts)
     groups: dict[int, list[Strategy]] = {}
     for strategy in strategies:
         groups.setdefault(names[strategy.text], []).append(strategy)
-    found = [group for group in groups.values() if len({strategy.scenario for strategy in group}) >= scenarios]
-    return sorted(found, key=lambda group: (-len(group), group[0].id))
+    return sorted(groups.values(), key=lambda group: (-len(group), group[0].id))
 
 
 async def _names(crew: Crew, texts: Sequence[str]) -> dict[str, int]:
