@@ -85,6 +85,15 @@ def test_repeats_are_averaged_before_anything_else() -> None:
     assert Report.of([twice]).satisfaction("a").n == 1
 
 
+def test_the_judges_own_noise_is_told_where_it_rated_twice() -> None:
+    who = [Customer(TOPICS[0], CALM, n) for n in range(8)]
+    sure = [Served("sure", one, TALK, rated(low, low)) for one, low in zip(who, LOW, strict=True)]
+    torn = [Served("torn", one, TALK, rated(1.0, 5.0)) for one in who]
+    report = Report.of([*sure, *torn, *arm("once", LOW)])
+    shares = {name: report.judge_share(name) for name in report.names}
+    assert [share and round(share.value, 6) for share in shares.values()] == [0.0, 1.0, None]
+
+
 def test_rates_have_wilsons_interval() -> None:
     mean = Report.of(arm("a", 17 * [4.0] + 3 * [4.0])).mean("a", measures.RESOLVED)
     assert (mean.value, mean.high) == (1.0, 1.0)

@@ -38,9 +38,16 @@ def show_report(
     for arm in report.arms:
         for reason, count in arm.reasons.items():
             typer.echo(f"Unscored, {arm.name}: {count} × {reason}")
+    for name in report.names:
+        if share := report.judge_share(name):
+            typer.echo(f"Judge's own noise, {name}: {_percent(share)} of what differs between single ratings")
     typer.echo("")
     for verdict in report.verdicts():
         typer.echo(str(verdict))
+
+
+def _percent(share: "Interval") -> str:
+    return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
 
 def _heading(measure: "Measure", currency: str) -> str:
@@ -104,6 +111,7 @@ def figures(report: "Report") -> dict[str, object]:
             for name in report.names
         },
         "unscored": {arm.name: arm.reasons for arm in report.arms},
+        "judge_share": {name: (share := report.judge_share(name)) and parts(share) for name in report.names},
         "verdicts": [
             {
                 "arm": verdict.new,

@@ -16,6 +16,7 @@ from preceptor.errors import NotFound, UserError
 from preceptor.evaluation import sequential, significance, statistics
 from preceptor.evaluation.comparison import Verdict
 from preceptor.evaluation.measures import MEASURES, SATISFACTION, Measure, Value
+from preceptor.evaluation.noise import judge_share
 from preceptor.evaluation.results import Served
 from preceptor.evaluation.statistics import Interval
 from preceptor.judging.verdicts import Rating, Unscored
@@ -134,6 +135,14 @@ class Report:
     def satisfaction(self, name: str) -> Interval:
         """Mean satisfaction (1 to 5) of an arm over the customers scored in it."""
         return self.mean(name, SATISFACTION)
+
+    def judge_share(self, name: str) -> Interval | None:
+        """The share of what differs between an arm's single ratings that is the judge changing its mind, 0 to 1; None
+        where nothing was rated twice, or nothing differs."""
+        said = [[r.satisfaction for r in one.ratings if isinstance(r, Rating)] for one in self.arm(name).served]
+        if all(len(ratings) < 2 for ratings in said) or len({value for ratings in said for value in ratings}) < 2:
+            return None
+        return judge_share(said)
 
     def mean(self, name: str, measure: Value) -> Interval:
         """Mean of a measure over the customers of an arm for whom it is known. Yes or no: with Wilson's interval."""

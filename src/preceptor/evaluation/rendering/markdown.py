@@ -34,7 +34,7 @@ def _lines(figures: Figures, *, redact: bool) -> Iterator[str]:
         yield f"Verdicts are on satisfaction against “{_shown(figures.first.name)}”, paired; p adjusted by Holm."
         yield from _losses(figures, redact=redact)
     yield from _strategies(figures)
-    yield from ("", f"The judge itself: {_shown(_judge(figures))}.", "")
+    yield from ("", f"The judge itself: {_shown(_judge(figures))}. {_shown(sentences.noise(figures))}".rstrip(), "")
     hashes = [f"release `{p.release[:12]}`" if p.release else "", f"settings `{p.settings[:12]}`" if p.settings else ""]
     models = [f"{model.role} {_shown(model.name)}" for model in p.models]
     yield ", ".join(text for text in (f"Run `{p.run}`", f"preceptor {p.version}", *models, *hashes) if text) + "."

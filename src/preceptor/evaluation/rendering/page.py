@@ -87,6 +87,7 @@ def render(figures: Figures, *, stem: str = "report", redact: bool = False, page
         notes=NOTES,
         keys=list(sentences.keys(figures)),
         missing=sentences.missing(figures),
+        noise=sentences.noise(figures),
         simulated=sentences.SIMULATED,
         scatter=charts.scatter(figures),
         means=charts.forest([line.satisfaction for line in figures.lines]),

@@ -75,6 +75,17 @@ def missing(figures: Figures) -> str:
     return f"{count:,} of {plural(figures.conversations, 'conversation')} could not be scored." if count else ""
 
 
+def noise(figures: Figures) -> str:
+    """How much of what differs between ratings is the judge's own doing; empty where nothing was rated twice."""
+    share = figures.report.judge_share(figures.asked.name)
+    if share is None or not bounded(share):
+        return ""
+    return (
+        f"Of what differs between its single ratings of “{figures.asked.name}”, {number(SHARE, share.value)} "
+        f"is its own noise ({spread(SHARE, share)})."
+    )
+
+
 def _cost(figures: Figures) -> Key:
     cost, asked = figures.cost, figures.asked
     others = [line for line in figures.placed if line is not asked and line in (figures.first, figures.teacher)]
