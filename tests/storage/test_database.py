@@ -271,12 +271,13 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
 
 
 FILLER = """
-import resource, signal, sys
+import os, resource, signal, sys
 from preceptor.errors import UserError
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Runs
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+room = os.path.getsize(sys.argv[1]) + 400_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 with Database.open(sys.argv[1]) as db:
     for n in range(1000):
         try:

@@ -12,10 +12,10 @@ import preceptor
 from preceptor.library import tables
 from preceptor.llm import ledger
 from preceptor.serving import tables as serving_tables
-from preceptor.storage import migrations, records, runs, vectors
+from preceptor.storage import migrations, records, runs, signals, vectors
 from preceptor.storage.database import Database, metadata
 
-ROOMS = (tables, ledger, records, runs, serving_tables, vectors)
+ROOMS = (tables, ledger, records, runs, signals, serving_tables, vectors)
 
 
 def test_migrations_make_what_the_rooms_declare(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def run(job: Job[T], providers: "Providers", *, json: bool, options: Sequence[st
         PreceptorError: why it ended, with how to go on as a note.
     """
     from preceptor.errors import BudgetExhausted, PreceptorError
+    from preceptor.storage.runs import Runs
 
     interrupts = Interrupts()
     try:
@@ -68,7 +69,7 @@ def run(job: Job[T], providers: "Providers", *, json: bool, options: Sequence[st
         if isinstance(fault, BudgetExhausted):
             again = _again(job, [option for option in options if not option.startswith("budget.")], None)
             fault.add_note(f"With a larger one ([budget] in preceptor.toml, or --limit CALLS) it goes on: {again}")
-        else:
+        elif Runs(job.db).get(job.run).status != "cancelled":
             fault.add_note(f"Go on with it: {_again(job, options, limit)}")
         raise
 

@@ -6,22 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preceptor.cli.options import ProjectOption, SetOption
+from preceptor.cli.options import AuthorOption, ProjectOption, SetOption
 
 if TYPE_CHECKING:
     from preceptor.settings.project import Project
-    from preceptor.storage.runs import Event, Run, Runs
+    from preceptor.storage.runs import Event, Run
+    from preceptor.storage.signals import Wanted
 
 app = typer.Typer(help="Teaching and evaluation runs: a list of them, or one in full.", invoke_without_command=True)
 
-GOES_ON = {
-    "teach": "teach",
-    "evaluate": "evaluate",
-    "transfer": "transfer",
-    "experiment": "experiment coaching",
-    "judge-check": "judge check",
-}
-"""By kind of run: the command that goes on with it."""
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")]
 
 
 @app.callback()
@@ -30,6 +24,7 @@ def listing(context: typer.Context, project: ProjectOption = Path(), overrides: 
     if context.invoked_subcommand is not None:
         return
     from preceptor.cli import tables
+    from preceptor.settings.control import standing
     from preceptor.settings.project import Project
     from preceptor.storage.runs import Runs
 
@@ -37,7 +32,7 @@ def listing(context: typer.Context, project: ProjectOption = Path(), overrides: 
     with loaded.database() as db:
         found = Runs(db).list()
         rows = [
-            (run.id, run.kind, _status(Runs(db), run), _took(run.created, run.finished), run.seed, _came_of(run))
+            (run.id, run.kind, standing(Runs(db), run), _took(run.created, run.finished), run.seed, _came_of(run))
             for run in found
         ]
     tables.show(("run", "kind", "status", "took", "seed", "what came of it"), rows)
@@ -47,7 +42,7 @@ def listing(context: typer.Context, project: ProjectOption = Path(), overrides: 
 
 @app.command()
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it.")],
+    run: RunArgument,
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
@@ -55,6 +50,7 @@ def show(
     from preceptor.cli import tables
     from preceptor.llm.ledger import Ledger
     from preceptor.llm.prices import from_nano
+    from preceptor.settings.control import GOES_ON, standing
     from preceptor.settings.project import Project
     from preceptor.storage.runs import Runs
 
@@ -63,7 +59,7 @@ def show(
         found = Runs(db).get(run)
         events = Runs(db).events(found.id)
         totals = Ledger(db, found.id).totals
-        status = _status(Runs(db), found)
+        status = standing(Runs(db), found)
     typer.echo(f"{found.id}: {found.kind}, {status}, begun {found.created}, seed {found.seed}")
     if came := _came_of(found):
         typer.echo(came)
@@ -86,6 +82,28 @@ def show(
         typer.echo(f"To go on with it: preceptor {GOES_ON[found.kind]} --resume {found.id}")
 
 
+@app.command()
+def pause(run: RunArgument, author: AuthorOption, project: ProjectOption = Path(), overrides: SetOption = None) -> None:
+    """Stop a run that another terminal or machine is doing, as Ctrl-C there would; it can be resumed."""
+    _wish(run, "pause", author, project, overrides)
+
+
+@app.command()
+def cancel(
+    run: RunArgument, author: AuthorOption, project: ProjectOption = Path(), overrides: SetOption = None
+) -> None:
+    """End a run for good; what it has found so far stays."""
+    _wish(run, "cancel", author, project, overrides)
+
+
+def _wish(prefix: str, what: "Wanted", who: str, project: Path, overrides: list[str] | None) -> None:
+    from preceptor.settings.control import ask
+    from preceptor.settings.project import Project
+
+    with Project.load(project, overrides or ()).database() as db:
+        typer.echo(ask(db, prefix, what, who))
+
+
 def _show_arms(project: "Project", run: "Run") -> None:
     from preceptor.cli.results import show_attribution, show_report
     from preceptor.errors import UserError
@@ -102,19 +120,6 @@ def _show_arms(project: "Project", run: "Run") -> None:
                 show_attribution(found)
 
 
-def _status(runs: "Runs", run: "Run") -> str:
-    """A run that is running according to its record, and that nobody holds, was killed."""
-    from preceptor.errors import Conflict
-
-    if run.status != "running":
-        return run.status
-    try:
-        with runs.lock(run.id):
-            return "broken off"
-    except Conflict:
-        return "running"
-
-
 def _came_of(run: "Run") -> str:
     """What was learned, or why it ended, in words."""
     result = run.result if isinstance(run.result, dict) else {}
@@ -127,7 +132,7 @@ def _came_of(run: "Run") -> str:
     if run.status == "done" and result.get("figures"):
         first = result["figures"][0]
         return f"{first['label']}: {first['value']:.2f}"
-    return str(result.get("reason", "")) if run.status in ("stopped", "failed") else ""
+    return run.reason if run.status in ("stopped", "failed", "cancelled") else ""
 
 
 def _took(created: str, finished: str | None) -> str:

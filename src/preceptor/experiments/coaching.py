@@ -93,7 +93,7 @@ class Coaching:
         Raises:
             NotFound, Conflict: no such run, or what the plan names is not what it was.
         """
-        run = Runs(db).get(prefix)
+        run = Runs(db).again(prefix)
         if run.kind != KIND:
             raise Conflict(f"Run {run.id!r} is of kind {run.kind!r}, not an experiment.")
         plan = _PLAN.validate_python(run.settings["plan"])

@@ -90,7 +90,7 @@ class EvaluationRun:
         Raises:
             NotFound, Conflict: no such run, or one that is done.
         """
-        run = find(db, prefix)
+        run = Runs(db).again(find(db, prefix).id)
         if run.status == "done":
             raise Conflict(f"Run {run.id!r} is done. `preceptor report {run.id}` shows what it found.")
         return cls.reopen(project, db, run)

@@ -10,9 +10,12 @@ from typing import Any, Generic, TypeVar
 import pydantic
 
 from preceptor.errors import Conflict, PreceptorError, Stopped
+from preceptor.llm.progress import Progress
+from preceptor.settings.pulse import Phase, watched
 from preceptor.settings.team import Team
 from preceptor.storage.database import Database
-from preceptor.storage.runs import Runs
+from preceptor.storage.runs import Runs, Status
+from preceptor.storage.signals import Signals, Wish
 
 EventT = TypeVar("EventT")
 T = TypeVar("T")
@@ -26,9 +29,12 @@ class Journal(Generic[EventT]):
         self._heard = 0
         self._before = len(runs.events(run))
         self._notes: list[asyncio.Future[int]] = []
+        self.phase = Phase.beginning()
 
     def hear(self, event: EventT) -> None:
         self._tell(event)
+        if isinstance(event, Progress):
+            self.phase = self.phase.after(event)
         if isinstance(event, self._passing):
             return
         self._heard += 1
@@ -49,28 +55,37 @@ async def carry_out(
     work: Callable[[Journal[EventT]], Awaitable[T]],
     result: Callable[[T], Mapping[str, Any]],
 ) -> T:
-    """Do a run, or what is left of it, with nobody else at it, and record how it ended.
+    """Do a run, or what is left of it, with nobody else at it, and record how it ended. Those who watch are told how
+    it is getting on, and may stop it.
 
     Raises:
         Conflict: another process is at it.
-        PreceptorError: from the work; the run is then ``stopped`` or ``failed``, and can be resumed.
+        PreceptorError: from the work; the run is then ``stopped`` or ``failed``, and can be resumed, or ``cancelled``.
     """
-    runs = Runs(db)
+    runs, signals = Runs(db), Signals(db)
     with runs.lock(run):
+        signals.settle(run)
         runs.finish(run, "running")
         book = journal(runs)
         try:
-            done = await work(book)
-            team.check()
-            await team.ledger.written()
+            async with watched(signals, run, team, lambda: book.phase):
+                done = await work(book)
+                team.check()
+                await team.ledger.written()
         except PreceptorError as raised:
             fault = team.stop.fault or raised
             await book.written_down()
-            runs.finish(run, "stopped" if isinstance(fault, Stopped) else "failed", {"reason": str(fault)})
+            runs.finish(run, _ending(fault, signals.wished(run)), {"reason": str(fault)})
             raise fault from None
         await book.written_down()
         runs.finish(run, "done", result(done))
         return done
+
+
+def _ending(fault: PreceptorError, wish: Wish | None) -> Status:
+    if not isinstance(fault, Stopped):
+        return "failed"
+    return "cancelled" if wish is not None and wish.what == "cancel" else "stopped"
 
 
 class Recorded(Generic[EventT]):

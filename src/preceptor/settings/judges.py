@@ -103,7 +103,7 @@ class JudgeRun:
             NotFound, Conflict: no such run, one that is done, or its file has changed.
             SettingsError: its file cannot be read.
         """
-        run = Runs(db).get(prefix)
+        run = Runs(db).again(prefix)
         if run.kind != KIND:
             raise Conflict(f"Run {run.id!r} is of kind {run.kind!r}, no check of a judge.")
         if run.status == "done":

@@ -76,7 +76,7 @@ class TeachingRun:
         Raises:
             NotFound, Conflict: no such run, or one that is done.
         """
-        run = Runs(db).get(prefix)
+        run = Runs(db).again(prefix)
         if run.kind != KIND:
             raise Conflict(f"Run {run.id!r} is of kind {run.kind!r}, not a teaching run.")
         if run.status == "done":

@@ -120,7 +120,7 @@ class TransferRun:
         """Raises:
         NotFound, Conflict: no such run.
         """
-        run = Runs(db).get(prefix)
+        run = Runs(db).again(prefix)
         if run.kind != KIND:
             raise Conflict(f"Run {run.id!r} is of kind {run.kind!r}, not a transfer.")
         kept = _LIBRARIES.validate_python(run.settings["libraries"])

@@ -15,7 +15,8 @@ from preceptor.errors import Conflict, NotFound
 from preceptor.storage.canonical import canonical
 from preceptor.storage.database import Database, metadata
 
-Status = Literal["running", "done", "stopped", "failed"]
+Status = Literal["running", "done", "stopped", "failed", "cancelled"]
+"""A run that was stopped or has failed can go on; one that was cancelled, by a person, is not to."""
 
 runs = sa.Table(
     "runs",
@@ -55,6 +56,11 @@ class Run:
     """ISO 8601, UTC."""
     finished: str | None = None
     result: Any = None
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, where that was told; else empty."""
+        return str(self.result.get("reason", "")) if isinstance(self.result, dict) else ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,17 @@ class Runs:
         if len(exact) > 1:
             raise Conflict(f"{prefix!r} could be run {exact[0].id!r} or {exact[1].id!r}. Give more of the id.")
         return _run(exact[0])
+
+    def again(self, prefix: str) -> Run:
+        """A run that is to be taken up again.
+
+        Raises:
+            NotFound, Conflict: as `get`; or it was cancelled.
+        """
+        run = self.get(prefix)
+        if run.status == "cancelled":
+            raise Conflict(f"Run {run.id!r} does not go on: {run.reason} Begin another one.")
+        return run
 
     def list(self) -> tuple[Run, ...]:
         """All runs, newest first."""
