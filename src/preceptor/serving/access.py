@@ -36,6 +36,11 @@ class Access(Protocol):
     """Admits callers. Works from memory: nothing in the path of a request waits for a database. Who inherits need only
     admit: nothing is counted then, and nothing has to be kept up to date."""
 
+    @property
+    def keyed(self) -> bool:
+        """Whether a key is asked for."""
+        return False
+
     def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
         """Raises: Refused: with 401, 429, or 503 while it cannot be told."""
 

@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import orjson
 
 from preceptor.errors import NotFound, PreceptorError
 from preceptor.serving.access import Access
 from preceptor.serving.coach import NO_TRIAL, Coach, body_of, wishes_in
+from preceptor.serving.contract import below, document, routed
 from preceptor.serving.guide import Finder
 from preceptor.serving.metrics import CONTENT_TYPE, Metrics
 from preceptor.serving.outcomes import Outcomes
@@ -35,6 +37,8 @@ from preceptor.serving.visit import Beside, Visit
 Headers = Mapping[bytes, bytes]
 CLOSE = {"connection": "close"}
 """For what leaves a body half read."""
+PLAIN = "/:@!$&'()*+,;=~"
+"""What stands for itself in a path."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +75,24 @@ class Gateway:
         self.coach = Coach(releases, self.finder, trial)
         self.outcomes = outcomes
         self.beside = (*beside, outcomes) if outcomes else tuple(beside)
+        self._documents: dict[bool, bytes] = {}
+        """The served document, by whether keys are asked for."""
         self._taped = any(one.taped for one in self.beside)
-        self._routes: dict[str, dict[str, Callable[[Scope, Receive, Send, Visit], Awaitable[None]]]] = {
-            "/v1/chat/completions": {"POST": self._teaching(Chat())},
-            "/v1/responses": {"POST": self._teaching(Responses())},
-            "/v1/messages": {"POST": self._teaching(Messages())},
-            "/v1/embeddings": {"POST": self._passing("/embeddings")},
-            "/v1/models": {"GET": self._passing("/models")},
-            "/v1/feedback": {"POST": self._feedback},
-            "/healthz": {"GET": self._alive},
-            "/readyz": {"GET": self._ready},
-            "/metrics": {"GET": self._metrics},
-        }
+        self._routes, self._below = routed(
+            {
+                "chat": self._teaching(Chat()),
+                "responses": self._teaching(Responses()),
+                "messages": self._teaching(Messages()),
+                "embeddings": self._passing,
+                "models": self._passing,
+                "model": self._passing,
+                "feedback": self._feedback,
+                "healthz": self._alive,
+                "readyz": self._ready,
+                "metrics": self._metrics,
+                "openapi": self._document,
+            }
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Gateway"]:
@@ -133,9 +143,7 @@ class Gateway:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         path = scope["path"]
-        methods = self._routes.get(path)
-        if methods is None and path.startswith("/v1/models/"):
-            methods = {"GET": self._passing(path.removeprefix("/v1"))}
+        methods = self._routes.get(path) or below(self._below, path)
         if methods is None:
             raise Refused(404, f"There is no {scope['method']} {path[:200]} here.", code="not_found")
         handler = methods.get(scope["method"])
@@ -170,28 +178,30 @@ class Gateway:
 
         return handle
 
-    def _passing(self, path: str) -> Callable[[Scope, Receive, Send, Visit], Awaitable[None]]:
-        async def handle(scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
-            visit.route = path.split("/")[1]
-            headers = dict(scope["headers"])
-            caller = visit.caller = self.access.admit(headers, scope["path"])
+    async def _passing(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        """Embeddings and models."""
+        path = quote(scope["path"].removeprefix("/v1"), safe=PLAIN)
+        visit.route = path.split("/")[1]
+        headers = dict(scope["headers"])
+        caller = visit.caller = self.access.admit(headers, scope["path"])
+        body, model = None, None
+        if scope["method"] == "POST":
             body = await self._body(headers, receive)
-            if body and caller.models:
-                caller.check(model_of(opened(body)))
-            query = scope["query_string"].decode("latin-1")
-            visit.trip = Trip(
-                scope["method"],
-                f"{path}?{query}" if query else path,
-                body or None,
-                forwarded(scope["headers"]),
-                [],
-                broken=openai.broken,
-            )
-            if body:
-                visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard))
-            await relay(self.upstreams, visit.trip, receive, send)
-
-        return handle
+            model = model_of(opened(body))
+            caller.check(model)
+        query = scope["query_string"].decode("latin-1")
+        visit.trip = Trip(
+            scope["method"],
+            f"{path}?{query}" if query else path,
+            body,
+            forwarded(scope["headers"]),
+            [],
+            model,
+            broken=openai.broken,
+        )
+        if body:
+            visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard))
+        await relay(self.upstreams, visit.trip, receive, send)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """Raises: Refused: too long, too slow, or packed."""
@@ -261,6 +271,13 @@ class Gateway:
             sum(one.lost for one in self.beside),
         )
         await _answer(send, visit, 200, self.metrics.text(), CONTENT_TYPE)
+
+    async def _document(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        visit.route = "openapi"
+        keyed = self.access.keyed
+        if keyed not in self._documents:
+            self._documents[keyed] = orjson.dumps(document(self.bounds.body, keyed=keyed))
+        await _answer(send, visit, 200, self._documents[keyed])
 
     def _heard(self, visit: Visit, heard: Heard) -> None:
         """An answer is about to end."""

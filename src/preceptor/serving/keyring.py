@@ -121,6 +121,11 @@ class Keyring:
         """Keys there are or were."""
         return len(self._all or ())
 
+    @property
+    def keyed(self) -> bool:
+        """Whether a key is asked for."""
+        return self._open_to is None or self._all != ()
+
     def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
         """Raises: Refused: 401, 429, or 503 while it cannot be told."""
         if self._open_to is not None and self._all == ():

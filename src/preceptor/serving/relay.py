@@ -39,7 +39,7 @@ NOT_ON = frozenset(
 NOT_BACK = frozenset(
     (b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"trailer", b"set-cookie", b"server")
 )
-"""Headers of an answer that are not passed back."""
+"""Headers of an answer that are not passed back; nor is any that begins with ``x-preceptor-``: those are ours."""
 
 
 class Ear(Protocol):
@@ -212,8 +212,13 @@ def _hear(trip: Trip, last: bytes = b"") -> None:
 
 
 def _start(response: aiohttp.ClientResponse, trip: Trip) -> Event:
-    headers = [(lower, value) for name, value in response.raw_headers if (lower := name.lower()) not in NOT_BACK]
-    return {"type": "http.response.start", "status": response.status, "headers": headers + trip.answer_headers}
+    headers = [
+        (lower, value)
+        for name, value in response.raw_headers
+        if (lower := name.lower()) not in NOT_BACK and not lower.startswith(b"x-preceptor-")
+    ]
+    headers += [*trip.answer_headers, (b"x-preceptor-upstream", trip.upstream.encode("ascii", "replace"))]
+    return {"type": "http.response.start", "status": response.status, "headers": headers}
 
 
 def _is_events(response: aiohttp.ClientResponse) -> bool:

@@ -379,8 +379,8 @@ class ServingSection(Section):
     access_log: Text | None = None
     """Where a line of JSON for each request goes: a file, or - for standard error. No message's text is in it. None is
     written when not given."""
-    upstreams: dict[Text, UpstreamSection] = {}
-    """Servers of models, by a name of yours."""
+    upstreams: dict[Annotated[str, pydantic.Field(pattern=r"^[^\x00-\x1f\x7f]+$")], UpstreamSection] = {}
+    """Servers of models, by a name of yours, which answers tell in a header."""
 
 
 class TransferSection(Section):

@@ -8,11 +8,27 @@ import pydantic
 from preceptor.serving.outcomes import Measure
 from preceptor.serving.refusals import Refused
 
+_ABOUT_ONE = {
+    "oneOf": [
+        {"required": [name], "properties": {name: {"type": "string"}, other: {"type": "null"}}}
+        for name, other in (("conversation", "response"), ("response", "conversation"))
+    ]
+}
+_TELLING = {
+    "anyOf": [
+        {"required": [name], "properties": {name: {"type": kind}}}
+        for name, kind in (("rating", "number"), ("resolved", "boolean"), ("handed_over", "boolean"))
+    ]
+}
+"""What `read_feedback` asks beyond single fields, for the served document."""
+
 
 class Feedback(pydantic.BaseModel):
     """What an application tells of a conversation. The first of each measure stays."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra={"allOf": [_ABOUT_ONE, _TELLING]}
+    )
 
     conversation: Annotated[str, pydantic.Field(min_length=1)] | None = None
     """The application's name for it, or ours, from the answer's header ``x-preceptor-conversation``."""
