@@ -85,6 +85,10 @@ bench-report: benchmarks/bench_report.py $(DEV)
 bench-leaks: benchmarks/bench_leaks.py $(DEV)
 	@$(BIN)/python $< $(ARGS)
 
+# Asked by Schemathesis, another of them.
+bench-contract: benchmarks/bench_contract.py $(DEV)
+	@$(BIN)/python $< $(ARGS)
+
 bench-%: benchmarks/bench_%.py $(LOCKED)
 	@$(BIN)/python $< $(ARGS)
 

@@ -171,7 +171,7 @@ async def test_a_request_may_name_a_release(client: openai.AsyncOpenAI, echo: Ec
     named = await create(model="m", messages=MESSAGES, extra_headers={"x-preceptor-release": first.hash[:12]})
     assert named.headers["x-preceptor-release"] == first.hash
     assert POLITE in echo.seen[-1].json["messages"][0]["content"]
-    with pytest.raises(openai.BadRequestError, match="There is no release 'ffff'"):
+    with pytest.raises(openai.NotFoundError, match="There is no release 'ffff'"):
         await create(model="m", messages=MESSAGES, extra_body={"preceptor": {"release": "ffff"}})
     with pytest.raises(openai.BadRequestError, match=r"preceptor\.colour"):
         await create(model="m", messages=MESSAGES, extra_body={"preceptor": {"colour": "red"}})

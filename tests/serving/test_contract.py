@@ -3,16 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import orjson
 import pydantic
 import pytest
 from yarl import URL
 
+from contract import Findings, examine
 from preceptor.library.store import Library
 from preceptor.serving.contract import OPERATIONS, TRUTHS, document, routed
+from preceptor.serving.outcomes import Outcomes
 from preceptor.serving.protocols.asked import Wishes
+from preceptor.serving.releases import DatabaseSource
+from preceptor.serving.trial import Trial
+from preceptor.storage.database import Database
 
-from .stage import Echo, behind, gateway, plain
+from .stage import Echo, behind, gateway, plain, said, served
 
 pytestmark = pytest.mark.anyio
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -23,10 +29,13 @@ def test_document_and_routes_come_from_one_table() -> None:
     assert {(path, method.upper()) for path, methods in told.items() for method in methods} == {
         (operation.path, operation.method) for operation in OPERATIONS
     }
-    handlers: dict[str, Any] = {operation.name: object() for operation in OPERATIONS}
+
+    async def nobody(*_: Any) -> None: ...
+
+    handlers = {operation.name: nobody for operation in OPERATIONS}
     routed(handlers)
     with pytest.raises(ValueError, match="no operation is called chitchat"):
-        routed({**handlers, "chitchat": object()})
+        routed({**handlers, "chitchat": nobody})
     del handlers["feedback"]
     with pytest.raises(KeyError):
         routed(handlers)
@@ -82,3 +91,40 @@ async def test_a_models_name_leads_nowhere_else(library: Library, database: Path
                 assert answer.status == 200
                 assert answer.headers["x-preceptor-upstream"] == "up-0"
             assert echo.seen[-1].path == f"/v1/models{at}"
+
+
+async def test_schemathesis_finds_nothing(library: Library, database: Path) -> None:
+    """The short form of `make bench-contract`."""
+    trial, found = Trial(holdout=0.1), Findings()
+    source = DatabaseSource(lambda: Database.open(database, create=False), database)
+    async with behind(Echo(), database, trial=trial, outcomes=Outcomes(source, trial)) as (url, _):
+        await anyio.to_thread.run_sync(examine, url, 20, 1, found)
+    assert found.well, (found.wrong, found.shown)
+    assert found.total > 300
+    assert len(found.statuses) >= 4
+
+
+async def test_schemathesis_finds_what_is_wrong(library: Library, database: Path) -> None:
+    """The check can fail: an upstream's fault is told apart from a document that promises too much."""
+    found = Findings()
+    async with behind(Echo(), database) as (url, _), served(Wrong(url)) as wrong:
+        await anyio.to_thread.run_sync(examine, wrong, 3, 1, found)
+    assert found.ours_5xx
+    assert found.undocumented
+    assert any("negative_data_rejection" in name for name in found.wrong)
+
+
+class Wrong:
+    """Serves the gateway's document and does something else."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        body, status = b"{}", {"/v1/embeddings": 501, "/v1/feedback": 200}.get(scope["path"], 418)
+        if scope["path"] == "/openapi.json":
+            async with plain() as session, session.get(self._url + scope["path"]) as answer:
+                body, status = await answer.read(), 200
+        await said(body, status)(send)

@@ -147,7 +147,7 @@ class Coach:
         try:
             return await self.releases.named(caller.library, wishes.release)
         except (NotFound, Conflict) as fault:
-            raise Refused(400, str(fault), "release", "release_not_found") from None
+            raise Refused(404, str(fault), "release", "release_not_found") from None
 
 
 def body_of(asked: Asked, body: bytes, edits: tuple[Edit, ...]) -> bytes:
@@ -170,9 +170,9 @@ def wishes_in(headers: Mapping[bytes, bytes], asked: Wishes | None) -> Wishes:
     if not told and explain is None:
         return asked or _NOTHING
     try:
-        inside = asked.model_dump(exclude_unset=True) if asked else {}
         flag = {} if explain is None else {"explain": explain.decode("latin-1")}
-        return Wishes.model_validate({**told, **flag, **inside})
+        said = Wishes.model_validate({**told, **flag})
+        return said.model_copy(update=asked.model_dump(exclude_unset=True)) if asked else said
     except pydantic.ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         name = "x-preceptor-" + ".".join(map(str, first["loc"]))

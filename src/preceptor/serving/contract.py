@@ -151,10 +151,10 @@ BODY = (400, 408, 413, 415)
 KEY = (401, 429, 503)
 RELAY = (403, 404, 502, 503, 504)
 MEANING: Mapping[int, str] = {
-    400: "Malformed, or about a release there is not.",
+    400: "Malformed.",
     401: "No key, or one that is not good here.",
     403: "Not for this key.",
-    404: "There is no such thing here.",
+    404: "There is no such release, model or answer here.",
     408: "The body took too long to come in.",
     413: "The body is too long.",
     415: "The body is compressed.",
@@ -192,20 +192,52 @@ class Operation:
 _TAUGHT = tuple(sorted({*BODY, *KEY, *RELAY}))
 _FOUND = tuple(sorted({*KEY, *RELAY}))
 OPERATIONS: Sequence[Operation] = (
-    Operation("chat", "POST", "/v1/chat/completions", "OpenAI's chat completions", None, ChatRequest, True, _TAUGHT),
-    Operation("responses", "POST", "/v1/responses", "OpenAI's responses", None, ResponsesRequest, True, _TAUGHT),
     Operation(
-        *("messages", "POST", "/v1/messages", "Anthropic's messages"),
-        *(None, MessagesRequest, True, _TAUGHT, AnthropicError),
+        "chat",
+        "POST",
+        "/v1/chat/completions",
+        "OpenAI's chat completions",
+        asks=ChatRequest,
+        taught=True,
+        refusals=_TAUGHT,
     ),
     Operation(
-        "embeddings", "POST", "/v1/embeddings", "Embeddings, passed through", None, EmbeddingsRequest, False, _TAUGHT
+        "responses",
+        "POST",
+        "/v1/responses",
+        "OpenAI's responses",
+        asks=ResponsesRequest,
+        taught=True,
+        refusals=_TAUGHT,
+    ),
+    Operation(
+        "messages",
+        "POST",
+        "/v1/messages",
+        "Anthropic's messages",
+        asks=MessagesRequest,
+        taught=True,
+        refusals=_TAUGHT,
+        error=AnthropicError,
+    ),
+    Operation(
+        "embeddings",
+        "POST",
+        "/v1/embeddings",
+        "Embeddings, passed through",
+        asks=EmbeddingsRequest,
+        refusals=_TAUGHT,
     ),
     Operation("models", "GET", "/v1/models", "The models that may be asked for", refusals=_FOUND),
     Operation("model", "GET", "/v1/models/{name}", "One of them", refusals=_FOUND),
     Operation(
-        *("feedback", "POST", "/v1/feedback", "What became of a conversation"),
-        *(Kept, Feedback, False, tuple(sorted({*BODY, *KEY, 404}))),
+        "feedback",
+        "POST",
+        "/v1/feedback",
+        "What became of a conversation",
+        Kept,
+        Feedback,
+        refusals=tuple(sorted({*BODY, *KEY, 404})),
     ),
     Operation("healthz", "GET", "/healthz", "Whether the process lives", Alive),
     Operation("readyz", "GET", "/readyz", "Whether an upstream is thought to be up; 503 when not", Ready),

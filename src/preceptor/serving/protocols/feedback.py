@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import pydantic
+from pydantic.config import JsonDict
 
 from preceptor.serving.outcomes import Measure
 from preceptor.serving.refusals import Refused
 
-_ABOUT_ONE = {
+_ABOUT_ONE: JsonDict = {
     "oneOf": [
         {"required": [name], "properties": {name: {"type": "string"}, other: {"type": "null"}}}
         for name, other in (("conversation", "response"), ("response", "conversation"))
     ]
 }
-_TELLING = {
+_TELLING: JsonDict = {
     "anyOf": [
         {"required": [name], "properties": {name: {"type": kind}}}
         for name, kind in (("rating", "number"), ("resolved", "boolean"), ("handed_over", "boolean"))
