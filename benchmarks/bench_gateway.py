@@ -110,13 +110,14 @@ def project(folder: Path, scenarios: int, upstream: Server) -> str:
 
 
 @contextmanager
-def ours(folder: Path, scenarios: int, upstream: Server) -> Iterator[tuple[Server, float, float]]:
-    """The gateway; with the seconds and the processor seconds it took to be ready."""
+def ours(folder: Path, scenarios: int, upstream: Server, *settings: str) -> Iterator[tuple[Server, float, float]]:
+    """The gateway; with the seconds and the processor seconds it took to be ready. `settings`: more of them."""
     key = project(folder, scenarios, upstream)
     there = f'serving.upstreams.up={{base_url="http://127.0.0.1:{upstream.port}/v1"}}'
     program = "import sys; from preceptor.cli import main; main()"
     began = time.perf_counter()
-    arguments = ["serve", "--project", str(folder), "--port", "0", "--set", there]
+    sets = [part for one in (there, *settings) for part in ("--set", one)]
+    arguments = ["serve", "--project", str(folder), "--port", "0", *sets]
     with process(sys.executable, "-c", program, *arguments) as started:
         assert started.stdout is not None
         port = int(started.stdout.readline().split("/v1")[0].rsplit(":", 1)[1])

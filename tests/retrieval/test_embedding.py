@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -50,6 +51,17 @@ def test_static_vectors_know_what_is_alike() -> None:
 
 def test_a_text_has_the_same_vector_alone_and_among_others() -> None:
     np.testing.assert_array_equal(STATIC.embed(["hello there"])[0], STATIC.embed(["x", "hello there", "y"])[1])
+
+
+def test_a_long_text_takes_little_memory() -> None:
+    text = "the doctor took my card " * 8_000
+    STATIC.embed(["x"])
+    tracemalloc.start()
+    (row,) = STATIC.embed([text])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 12 << 20, "all tokens' vectors at once would be 40 MB"
+    assert row @ STATIC.embed(["the doctor took my card"])[0] > 0.99
 
 
 def test_no_texts_no_rows() -> None:

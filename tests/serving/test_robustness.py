@@ -20,7 +20,7 @@ from preceptor.serving.protocols.responses import Responses
 from preceptor.serving.refusals import Refused
 from preceptor.serving.splice import edited
 
-from .stage import ABOUT_BREAD, Echo, behind, plain
+from .stage import ABOUT_BILL, ABOUT_BREAD, BREAD, Echo, behind, plain
 
 pytestmark = pytest.mark.anyio
 GOOD = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": ABOUT_BREAD}]})
@@ -131,6 +131,16 @@ async def test_half_characters_are_taught_like_others(url: str) -> None:
     body = orjson.dumps({"messages": [{"role": "user", "content": ABOUT_BREAD + "@"}]}).replace(b"@", b"\\ud83d")
     async with plain() as session, session.post(f"{url}/v1/chat/completions", data=body) as answer:
         assert answer.headers["x-preceptor-teaching"] == "on"
+
+
+async def test_of_a_book_that_is_pasted_the_end_is_read(url: str) -> None:
+    pasted = f"{ABOUT_BILL} " * 12_000 + f"{ABOUT_BREAD} " * 150
+    body = orjson.dumps({"messages": [{"role": "user", "content": pasted}]})
+    explain = {"x-preceptor-explain": "1"}
+    async with plain() as session:
+        async with session.post(f"{url}/v1/chat/completions", data=body, headers=explain) as answer:
+            scenarios = orjson.loads(answer.headers["x-preceptor-explain"])["scenarios"]
+    assert [name for name, share in scenarios if share > 0.5] == [BREAD.id]
 
 
 SPEECHES: tuple[Speech, ...] = (Chat(), Responses(), Messages())

@@ -21,6 +21,8 @@ from preceptor.errors import BadReply, Defect
 Vectors = NDArray[np.float32]
 """n × dim, float32, each row of length one (or zero where the text says nothing)."""
 
+_PIECE = 4_096
+"""Tokens whose vectors are looked up at a time."""
 _PACKAGE = "wordllama"
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
@@ -70,8 +72,10 @@ class StaticEmbedder:
         # Fast: without the places of tokens in the text, which take as long as finding the tokens.
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         for row, encoding in zip(rows, encodings, strict=True):
-            if encoding.ids:
-                row[:] = self._table[encoding.ids].sum(axis=0)
+            ids = encoding.ids
+            # Piece by piece: the vectors of a megabyte's tokens are 300 MB.
+            for start in range(0, len(ids), _PIECE):
+                row += self._table[ids[start : start + _PIECE]].sum(axis=0)
         return unit(rows)
 
     @cached_property

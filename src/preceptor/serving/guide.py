@@ -32,6 +32,9 @@ REMEMBERED = 4_096
 SHOWN = 5
 """Scenarios ranked for a conversation, at least as many as a slot is filled from: ranking a thousand takes longer than
 finding them, and keeping them would be most of the memory."""
+LONGEST = 8_000
+"""Characters of a turn that are read, its last: more than a thousand words. Somebody who pastes a book into a chat must
+not take a second and a gigabyte for it, nor fill what is remembered."""
 EMBEDDING_THREADS = 2
 
 
@@ -230,7 +233,9 @@ def _give_up(future: "asyncio.Future[Match]") -> None:
 
 
 def _clean(turn: Turn) -> Turn:
-    """A turn whose text is Unicode: JSON can name halves of characters, which encoders refuse."""
+    """A turn of bounded length, whose text is Unicode: JSON can name halves of characters, which encoders refuse."""
+    if len(turn.text) > LONGEST:
+        turn = replace(turn, text=turn.text[-LONGEST:])
     try:
         turn.text.encode()
     except UnicodeEncodeError:

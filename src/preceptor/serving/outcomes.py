@@ -24,7 +24,7 @@ from preceptor.storage.database import Database
 
 EVERY = 1.0
 """Seconds between two writings."""
-REMEMBERED = 100_000
+REMEMBERED = 20_000
 """Conversations known to be written, newest first."""
 WAITING = 100_000
 """Rows that may wait while the database is away; the oldest are lost first, and counted."""
