@@ -221,7 +221,8 @@ class Customer:
         padded = said if odd != "large" else [*said, {"role": "user", "content": "x" * (1 << 20)}]
         body = _body(protocol, {"model": model, "stream": stream}, padded)
         if odd == "stall":
-            return await self._leave(PATHS[protocol], body)
+            await self._leave(PATHS[protocol], body)
+            return None
         if odd == "malformed":
             body = body[: len(body) // 2]
         path = "/v1/nowhere" if odd == "nowhere" else PATHS[protocol]

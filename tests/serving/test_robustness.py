@@ -137,9 +137,8 @@ async def test_of_a_book_that_is_pasted_the_end_is_read(url: str) -> None:
     pasted = f"{ABOUT_BILL} " * 12_000 + f"{ABOUT_BREAD} " * 150
     body = orjson.dumps({"messages": [{"role": "user", "content": pasted}]})
     explain = {"x-preceptor-explain": "1"}
-    async with plain() as session:
-        async with session.post(f"{url}/v1/chat/completions", data=body, headers=explain) as answer:
-            scenarios = orjson.loads(answer.headers["x-preceptor-explain"])["scenarios"]
+    async with plain() as session, session.post(f"{url}/v1/chat/completions", data=body, headers=explain) as answer:
+        scenarios = orjson.loads(answer.headers["x-preceptor-explain"])["scenarios"]
     assert [name for name, share in scenarios if share > 0.5] == [BREAD.id]
 
 
