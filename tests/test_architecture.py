@@ -23,7 +23,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "teaching evaluation serving logs",
         "settings",
         "experiments",
-        "cli web",
+        "web",
+        "cli",
     )
 )
 """From left to right; rooms that stand together do not know each other."""

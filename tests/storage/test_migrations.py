@@ -14,8 +14,9 @@ from preceptor.llm import ledger
 from preceptor.serving import tables as serving_tables
 from preceptor.storage import migrations, records, runs, signals, vectors
 from preceptor.storage.database import Database, metadata
+from preceptor.web import tables as web_tables
 
-ROOMS = (tables, ledger, records, runs, signals, serving_tables, vectors)
+ROOMS = (tables, ledger, records, runs, signals, serving_tables, vectors, web_tables)
 
 
 def test_migrations_make_what_the_rooms_declare(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from preceptor.cli import (
+    accounts,
     chat,
     demo,
     doctor,
@@ -22,6 +23,7 @@ from preceptor.cli import (
     keys,
     library,
     report,
+    review,
     runs,
     serve,
     teach,
@@ -50,6 +52,8 @@ app.add_typer(judge.app, name="judge")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
+app.command()(review.review)
+app.add_typer(accounts.app, name="accounts")
 app.command()(chat.chat)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

@@ -1,17 +1,19 @@
 """`preceptor serve`: the gateway."""
 
-import ipaddress
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from preceptor.cli.listening import listening, near, url
 from preceptor.cli.options import ProjectOption, SetOption
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
 
     from preceptor.settings.project import Project
     from preceptor.settings.schema import Simulated
@@ -38,36 +40,40 @@ def serve(
     loaded = Project.load(project, overrides or ())
     section = loaded.settings.serving
     host, port = host or section.host, section.port if port is None else port
-    keyless = unsafe_open or _near(host)
+    keyless = unsafe_open or near(host)
     _check_keys(loaded, host, keyless)
-    with _listening(host, port) as listening:
-        _run(loaded, listening, host, keyless)
+    with listening(host, port) as taken:
+        _run(loaded, taken, host, keyless)
 
 
-def _run(project: "Project", listening: socket.socket, host: str, keyless: bool) -> None:
+def _run(project: "Project", taken: "socket.socket", host: str, keyless: bool) -> None:
     import uvloop
 
     try:
-        uvloop.run(_serve(project, listening, host, keyless))
+        uvloop.run(_serve(project, taken, host, keyless))
     except KeyboardInterrupt:
         return
 
 
-async def _serve(project: "Project", listening: socket.socket, host: str, keyless: bool) -> None:
+async def _serve(project: "Project", taken: "socket.socket", host: str, keyless: bool) -> None:
     import uvicorn
 
+    from preceptor.cli.reviewing import review
     from preceptor.cli.tables import mark
     from preceptor.serving.server import config
     from preceptor.settings import serving
+    from preceptor.web.mounted import Mounted
 
     async with AsyncExitStack() as stack:
         played = serving.simulated(project)
         world = await stack.enter_async_context(_student(project, played)) if played else None
         gateway = serving.gateway(project, world, keyless=keyless)
-        shown = f"[{host}]" if ":" in host else host
-        url = f"http://{shown}:{listening.getsockname()[1]}/v1"
-        typer.echo(f"The gateway answers at {url}{mark(project.simulated)}. Stop it with Ctrl-C.")
-        await uvicorn.Server(config(gateway)).serve([listening])
+        app: ASGIApp = gateway
+        if project.settings.serving.review:
+            app = Mounted(gateway, stack.enter_context(review(project, host)))
+            typer.echo(f"The review is at {url(host, taken, app.path)}.")
+        typer.echo(f"The gateway answers at {url(host, taken, '/v1')}{mark(project.simulated)}. Stop it with Ctrl-C.")
+        await uvicorn.Server(config(app)).serve([taken])
 
 
 @asynccontextmanager
@@ -80,26 +86,18 @@ async def _student(project: "Project", played: "Simulated") -> "AsyncIterator[st
     from preceptor.settings.models import world
     from preceptor.simulated.server import create_app
 
-    with _listening("127.0.0.1", 0) as listening:
+    with listening("127.0.0.1", 0) as taken:
         app = create_app(world(played.world, project.folder), latency=played.latency)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        serving = asyncio.create_task(server.serve([listening]))
+        serving = asyncio.create_task(server.serve([taken]))
         # Whoever starts last hears Ctrl-C first, and that has to be the gateway.
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+            yield url("127.0.0.1", taken, "/v1")
         finally:
             server.should_exit = True
             await serving
-
-
-def _near(host: str) -> bool:
-    """Whether only this machine gets there."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_keys(project: "Project", host: str, keyless: bool) -> None:
@@ -112,14 +110,3 @@ def _check_keys(project: "Project", host: str, keyless: bool) -> None:
             f"Listening on {host!r} would let others in, and there are no keys to ask for. "
             "Make one with `preceptor keys add NAME`, listen on 127.0.0.1, or say --unsafe-open."
         )
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Raises: UserError: the port is taken, or the address is not this machine's."""
-    from preceptor.errors import UserError
-    from preceptor.serving.server import listen
-
-    try:
-        return listen(host, port)
-    except OSError as fault:
-        raise UserError(f"Cannot listen on {host}:{port}: {fault.strerror or fault}. Try another --port.") from None

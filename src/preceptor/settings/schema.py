@@ -379,8 +379,27 @@ class ServingSection(Section):
     access_log: Text | None = None
     """Where a line of JSON for each request goes: a file, or - for standard error. No message's text is in it. None is
     written when not given."""
+    review: bool = False
+    """true: `preceptor serve` also carries the review, at /review."""
     upstreams: dict[Annotated[str, pydantic.Field(pattern=r"^[^\x00-\x1f\x7f]+$")], UpstreamSection] = {}
     """Servers of models, by a name of yours, which answers tell in a header."""
+
+
+class ReviewSection(Section):
+    """The pages that `preceptor review` shows."""
+
+    host: Text = "127.0.0.1"
+    """Which of this machine's addresses to listen on. Beyond 127.0.0.1 everybody signs in."""
+    port: Annotated[int, pydantic.Field(ge=0, le=65535)] = 8801
+    """Where to listen. 0: a free one, told at the start."""
+    hosts: tuple[Text, ...] = ()
+    """Names under which browsers ask for it, besides this machine's own, without port. Others are refused."""
+    proxy_header: Text | None = None
+    """The header in which a proxy in front (OIDC, SAML) says who somebody is. Nobody signs in here then."""
+    proxies: tuple[Text, ...] = ()
+    """Addresses or networks of that proxy; the header counts from these only."""
+    others: Literal["viewer", "editor", "approver", "admin"] | None = None
+    """The role of people whom the proxy names and who have no account. None is let in when not given."""
 
 
 class TransferSection(Section):
@@ -402,6 +421,7 @@ class Settings(Section):
     budget: BudgetSection = BudgetSection()
     library: LibrarySection = LibrarySection()
     serving: ServingSection = ServingSection()
+    review: ReviewSection = ReviewSection()
 
     @pydantic.model_validator(mode="after")
     def _money_needs_prices(self) -> "Settings":

@@ -1,0 +1,16 @@
+"""What the pages draw on: plain objects, put together by whoever starts the review."""
+
+from dataclasses import dataclass
+
+from preceptor.library.store import Library
+from preceptor.storage.runs import Runs
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything a page may ask. Its parts are safe to use from worker threads."""
+
+    library: Library
+    runs: Runs
+    simulated: bool = False
+    """A model is a simulated one: every page says so."""

@@ -1,0 +1,64 @@
+"""Who may do what: every route for every role, out of one table written down here."""
+
+import re
+
+import pytest
+
+from preceptor.web.accounts import Accounts
+from preceptor.web.admission import SignedIn
+from preceptor.web.app import app
+from preceptor.web.house import House
+from preceptor.web.people import ROLES, Role
+from preceptor.web.table import PAGES
+
+from .conftest import Visitor, alone
+
+pytestmark = pytest.mark.anyio
+
+EVERYBODY = None
+MATRIX: dict[str, Role | None] = {
+    "GET /": EVERYBODY,
+    "GET /sign-in": EVERYBODY,
+    "POST /sign-in": EVERYBODY,
+    "POST /sign-out": "viewer",
+    "GET /queue": "viewer",
+    "GET /trail": "viewer",
+}
+"""The lowest role that may."""
+
+
+def test_the_table_is_the_one_written_down_here() -> None:
+    assert {f"{page.method} {page.path}": page.role for page in PAGES} == MATRIX
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_route_for_each_role(house: House, role: Role) -> None:
+    """Whoever may not is told so and nothing happens; whoever may gets past, whatever the page then says."""
+    async with Visitor(app(house, alone(role))) as visitor:
+        before = house.library.trail()
+        for route, lowest in sorted(MATRIX.items(), key=lambda line: line[0]):
+            if lowest is None or ROLES.index(role) >= ROLES.index(lowest):
+                continue
+            await visitor.get("/queue")
+            method, path = route.split(" ")
+            path = re.sub(r"\{\w+\}", "st-sorry", path)
+            answer = await (visitor.get(path) if method == "GET" else visitor.post(path))
+            assert answer.status_code == 403, route
+            assert f"the role of {lowest}" in answer.text, route
+        assert house.library.trail() == before
+        for route, lowest in MATRIX.items():
+            method, path = route.split(" ")
+            if method == "GET" and (lowest is None or ROLES.index(role) >= ROLES.index(lowest)):
+                answer = await visitor.get(re.sub(r"\{\w+\}", "st-sorry", path))
+                assert answer.status_code in (200, 404), route
+
+
+async def test_nobody_is_sent_to_sign_in_whatever_they_want(house: House, accounts: Accounts) -> None:
+    async with Visitor(app(house, SignedIn(accounts))) as visitor:
+        await visitor.get("/sign-in")
+        for route, lowest in MATRIX.items():
+            method, path = route.split(" ")
+            path = re.sub(r"\{\w+\}", "st-sorry", path)
+            if lowest is not None:
+                answer = await (visitor.get(path) if method == "GET" else visitor.post(path))
+                assert answer.url.path == "/sign-in", route
