@@ -36,8 +36,9 @@ from preceptor.teaching.events import (
     StrategyAccepted,
     StrategyRefused,
 )
+from preceptor.teaching.trying import Compared
 
-Event = teaching.Event | evaluation.Event
+Event = teaching.Event | evaluation.Event | Compared
 LATEST = 4
 """Happenings kept in sight below the figures."""
 
@@ -183,8 +184,8 @@ def sentence(event: Event) -> str:
             return text
         case Finished(reason) | evaluation.Finished(reason):
             return f"Finished: {reason}."
-        case Progress() | evaluation.Measured() | evaluation.Decided():
-            return ""  # verdicts stand below the table
+        case Progress() | evaluation.Measured() | evaluation.Decided() | Compared():
+            return ""  # verdicts and replies stand below, in tables
 
 
 class LiveView(View):

@@ -10,7 +10,7 @@ from preceptor.dialogue.domain import Domain
 from preceptor.judging.judge import Judge
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import gather
-from preceptor.retrieval.embedding import Embedder
+from preceptor.retrieval.embedding import Embedder, StaticEmbedder
 from preceptor.storage.canonical import content_hash
 from preceptor.student.student import Student
 from preceptor.teaching.events import Event, PhaseName, Progress
@@ -32,6 +32,31 @@ class Crew:
     embedder: Embedder
     settings: Teaching
     tell: Callable[[Event], None]
+
+    @classmethod
+    def gather(
+        cls,
+        domain: Domain,
+        *,
+        teacher: Model,
+        student: Model | Student,
+        customer: Model,
+        judge: Model,
+        settings: Teaching,
+        embedder: Embedder | None = None,
+        tell: Callable[[Event], None] = lambda event: None,
+    ) -> "Crew":
+        """Of models. Without an embedder, the embedded default (static word vectors) is used."""
+        return cls(
+            domain,
+            ModelAgent(teacher, domain, name="teacher"),
+            student if isinstance(student, Student) else Student(student, domain),
+            Voice(customer, domain),
+            Judge(judge, domain),
+            embedder or StaticEmbedder(),
+            settings,
+            tell,
+        )
 
     @property
     def teacher_model(self) -> Model:

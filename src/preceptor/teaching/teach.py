@@ -9,15 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.conversation import Conversation
-from preceptor.dialogue.customers import Voice, draw_customers
+from preceptor.dialogue.customers import draw_customers
 from preceptor.dialogue.domain import Domain
-from preceptor.judging.judge import Judge
 from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import aside, both, gather
-from preceptor.retrieval.embedding import Embedder, StaticEmbedder
+from preceptor.retrieval.embedding import Embedder
 from preceptor.student.student import Student
 from preceptor.teaching import heldout
 from preceptor.teaching.acceptance import Trial, accept
@@ -102,15 +100,15 @@ async def teach(
         ProviderError: a model stayed unreachable.
     """
     settings = settings or Teaching()
-    crew = Crew(
+    crew = Crew.gather(
         domain,
-        ModelAgent(teacher, domain, name="teacher"),
-        student if isinstance(student, Student) else Student(student, domain),
-        Voice(customer, domain),
-        Judge(judge, domain),
-        embedder or StaticEmbedder(),
-        settings,
-        tell,
+        teacher=teacher,
+        student=student,
+        customer=customer,
+        judge=judge,
+        settings=settings,
+        embedder=embedder,
+        tell=tell,
     )
     notebook = Notebook.opened(start or Guidance(domain.name, false_injections=settings.false_injections))
     drawn = draw_logged(logs, settings.logged_conversations, settings.seed)

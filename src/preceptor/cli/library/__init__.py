@@ -2,7 +2,7 @@
 
 import typer
 
-from preceptor.cli.library import decide, exchange, look
+from preceptor.cli.library import decide, exchange, look, measure
 
 app = typer.Typer(help="What was learned: look, decide, release, export.", no_args_is_help=True)
 app.command("list")(look.list_)
@@ -11,6 +11,7 @@ app.command()(look.diff)
 app.command()(decide.approve)
 app.command()(decide.reject)
 app.command()(decide.edit)
+app.command()(measure.measure)
 app.command()(decide.release)
 app.command()(decide.rollback)
 app.command()(exchange.export)
