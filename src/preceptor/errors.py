@@ -4,6 +4,7 @@
     ├── UserError           the user's mistake: the message says what, which, and what to do next
     │   ├── SettingsError       a settings, domain or world file
     │   ├── NotFound            a name or id that is not there
+    │   ├── Forbidden           not for this person to do, by a rule the owner has set
     │   └── Conflict            somebody else changed it first, or its state forbids it
     ├── ProviderError       the provider's fault: the model could not answer
     │   ├── RateLimited         429; carries how long to wait
@@ -37,6 +38,10 @@ class SettingsError(UserError):
 
 class NotFound(UserError):
     """A name, id or file that is not there."""
+
+
+class Forbidden(UserError):
+    """Another person may do this, but not this one."""
 
 
 class Conflict(UserError):

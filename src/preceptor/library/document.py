@@ -103,7 +103,7 @@ class _Effect(_Part):
 
 
 class _Evidence(_Part):
-    kind: Literal["origin", "retry", "acceptance", "no_harm", "general", "consolidation", "edit"]
+    kind: Literal["origin", "retry", "acceptance", "loss", "no_harm", "general", "consolidation", "edit"]
     run: str = ""
     effect: _Effect | None = None
     reason: str = ""

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from typing import Literal
 
 import snowballstemmer
 
 from preceptor.library.model import Strategy
 
+Relation = Literal["much like", "contradicts"]
+"""What a strategy can be to its neighbour."""
 WORDS = 60
 """A strategy is one instruction; longer ones are usually several, and following thins out with their number."""
 SAME = 0.8
@@ -101,16 +104,29 @@ def lint(strategies: Iterable[Strategy]) -> dict[str, tuple[str, ...]]:
     everything = sorted(strategies, key=lambda strategy: strategy.id)
     flags = {strategy.id: list(lint_text(strategy.text)) for strategy in everything}
     for one, other in _neighbours(everything):
-        if told := _relation(_gist(one.text), _gist(other.text)):
+        if told := relation(gist(one.text), gist(other.text)):
             flags[one.id].append(f"{told} {other.id}")
             flags[other.id].append(f"{told} {one.id}")
     return {id_: tuple(found) for id_, found in flags.items()}
 
 
 @dataclass(frozen=True)
-class _Gist:
+class Gist:
+    """What the likeness of two strategies goes by."""
+
     words: frozenset[str]
+    """Stems of the content words."""
     forbids: bool
+    """A prohibition, and no instruction."""
+
+    def __str__(self) -> str:
+        return ("! " if self.forbids else "") + " ".join(sorted(self.words))
+
+    @classmethod
+    def read(cls, text: str) -> "Gist":
+        """What `str` made of it."""
+        forbids = text.startswith("!")
+        return cls(frozenset(text[forbids:].split()), forbids)
 
 
 def _neighbours(strategies: list[Strategy]) -> Iterator[tuple[Strategy, Strategy]]:
@@ -124,19 +140,22 @@ def _neighbours(strategies: list[Strategy]) -> Iterator[tuple[Strategy, Strategy
             yield from ((one, other) for one in general for other in shelf)
 
 
-def _relation(one: _Gist, other: _Gist) -> str | None:
-    union = one.words | other.words
-    likeness = len(one.words & other.words) / len(union) if union else 0.0
+def relation(one: Gist, other: Gist) -> Relation | None:
+    """What two strategies that can stand in one prompt are to each other; None: nothing."""
+    shared = len(one.words & other.words)
+    union = len(one.words) + len(other.words) - shared
+    likeness = shared / union if union else 0.0
     if one.forbids == other.forbids:
         return "much like" if likeness >= SAME else None
     return "contradicts" if likeness >= OPPOSED else None
 
 
 @lru_cache(maxsize=4096)
-def _gist(text: str) -> _Gist:
+def gist(text: str) -> Gist:
+    """The gist of a strategy's text."""
     negations = len(_NEGATION.findall(text))
     words = _WORD.findall(_NEGATION.sub(" ", text.casefold()))
-    return _Gist(frozenset(_stemmer.stemWords([w for w in words if w not in _FILLER])), negations % 2 == 1)
+    return Gist(frozenset(_stemmer.stemWords([w for w in words if w not in _FILLER])), negations % 2 == 1)
 
 
 def _speaks(text: str) -> bool:

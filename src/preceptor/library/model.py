@@ -36,7 +36,8 @@ class Effect:
 class Evidence:
     """Where a strategy came from and what it did."""
 
-    kind: Literal["origin", "retry", "acceptance", "no_harm", "general", "consolidation", "edit"]
+    kind: Literal["origin", "retry", "acceptance", "loss", "no_harm", "general", "consolidation", "edit"]
+    """`loss`: a context in which the reply with it was judged worse."""
     run: str
     """The run that produced it. Not part of any content hash."""
     context: Context | None = None

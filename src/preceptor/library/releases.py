@@ -13,8 +13,10 @@ import sqlalchemy as sa
 
 from preceptor.errors import Conflict, NotFound, UserError
 from preceptor.library import tables
+from preceptor.library.index import hold
 from preceptor.library.model import Evidence, Guidance, Release
-from preceptor.library.rows import Entry, Shelf
+from preceptor.library.rows import Shelf
+from preceptor.library.trail import Entry
 from preceptor.storage.canonical import canonical, content_hash
 
 LIVE = "live"
@@ -29,13 +31,54 @@ def freeze(shelf: Shelf, guidance: Guidance, author: str, note: str) -> str:
     """
     if not guidance.strategies:
         raise UserError("Nothing is approved, so there is nothing to release. See `preceptor library approve`.")
-    name, live = guidance.hash, shelf.live()
-    if name == live:
+    name = guidance.hash
+    if name == shelf.live():
         return name
-    if _row(shelf, name) is None:
-        shelf.connection.execute(tables.releases.insert(), _values(shelf, guidance, author, note, live))
+    _keep(shelf, guidance, author, note)
     _point(shelf, name, author, "release", note)
     return name
+
+
+def assemble(shelf: Shelf, guidance: Guidance, author: str, note: str) -> str:
+    """Keep guidance as a release that is not live yet, and return its hash.
+
+    Raises:
+        UserError: there is nothing in it.
+    """
+    if _keep(shelf, guidance, author, note):
+        shelf.log(author, "assemble", "release", None, guidance.hash, note, _shown(shelf, guidance.hash))
+    return guidance.hash
+
+
+def publish(shelf: Shelf, prefix: str, approved: Guidance, author: str, note: str) -> str:
+    """Make an assembled release live.
+
+    Raises:
+        NotFound: no such release.
+        Conflict: it holds what is not approved (any more).
+    """
+    release = find(shelf, prefix, False)
+    known = {(one.id, one.text, one.scenario) for one in approved.strategies}
+    gone = [one.id for one in release.guidance.strategies if (one.id, one.text, one.scenario) not in known]
+    if gone and release.hash != shelf.live():
+        more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+        raise Conflict(
+            f"Release {release.hash[:12]!r} holds what is not approved as it stands: {', '.join(gone[:3])}{more}. "
+            "Assemble another."
+        )
+    if release.hash != shelf.live():
+        _point(shelf, release.hash, author, "release", note)
+    return release.hash
+
+
+def _keep(shelf: Shelf, guidance: Guidance, author: str, note: str) -> bool:
+    if not guidance.strategies:
+        raise UserError("Nothing is approved, so there is nothing to release. See `preceptor library approve`.")
+    if _row(shelf, guidance.hash) is not None:
+        return False
+    shelf.insert_release(_values(shelf, guidance, author, note, shelf.live()))
+    hold(shelf, guidance.hash, [(one.id, one.version) for one in guidance.strategies])
+    return True
 
 
 def roll_back(shelf: Shelf, to: str | None, author: str, note: str) -> str:
@@ -125,5 +168,12 @@ def _evidence(shelf: Shelf, keys: dict[str, list[str]]) -> dict[str, tuple[Evide
 
 
 def _point(shelf: Shelf, name: str, author: str, what: str, note: str) -> None:
-    shelf.log(author, what, LIVE, shelf.live(), name, note)
+    shelf.log(author, what, LIVE, shelf.live(), name, note, _shown(shelf, name))
     shelf.set_live(name)
+
+
+def _shown(shelf: Shelf, name: str) -> dict[str, Any]:
+    """What stood behind a release: its strategies, and the digest over its content and its evidence."""
+    row = _row(shelf, name)
+    count = len(orjson.loads(row.body)["strategies"])
+    return {"screen": "release", "release": name, "strategies": count, "digest": row.digest}

@@ -16,10 +16,11 @@ import pydantic
 import sqlalchemy as sa
 
 from preceptor.dialogue.conversation import Context, Turn
-from preceptor.errors import UserError
-from preceptor.library import tables
+from preceptor.errors import Defect, UserError
+from preceptor.library import tables, trail
 from preceptor.library.lint import lint_text
 from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy
+from preceptor.library.trail import Entry
 from preceptor.storage.canonical import canonical, content_hash
 
 ItemT = TypeVar("ItemT")
@@ -32,23 +33,6 @@ _EVIDENCE = pydantic.TypeAdapter(Evidence)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _AT_ONCE = 500
 """Values in one IN list: below the smallest limit of bound variables any supported database has (999)."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the trail."""
-
-    n: int
-    at: str
-    """ISO 8601, UTC."""
-    who: str
-    what: str
-    """``decide``, ``edit``, ``import``, ``release`` or ``rollback``."""
-    subject: str
-    """``STRATEGY@VERSION``, or ``live``."""
-    before: str | None
-    after: str | None
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +82,21 @@ class Use:
         }
 
 
+@dataclass(frozen=True)
+class Reach:
+    """In how many turns retrieval gave a scenario's strategies."""
+
+    hits: int
+    turns: int
+    """Turns that were looked at."""
+    run: str | None = None
+    """The run that measured it; None: estimated, as the scenario's share of all example contexts."""
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.turns if self.turns else 0.0
+
+
 class Shelf:
     """A library through one connection."""
 
@@ -105,6 +104,16 @@ class Shelf:
         self.connection = connection
         self.library = library
         self.now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.changed: set[str] = set()
+        """Strategies of which lists must hear."""
+        self.rehomed = False
+        """Scenarios have changed, of which lists must hear."""
+        self.reached: dict[str, Reach] = {}
+        """By scenario, what a run has measured and lists must hear."""
+        self._hashes: dict[str, list[str]] = {}
+        self._facts: dict[str, Any] = {}
+        self._lines: list[dict[str, Any]] = []
+        self._last: tuple[int, str] | None = None
 
     def claim(self) -> None:
         """Make sure the library is there, and that nobody else writes to it before this transaction ends."""
@@ -113,12 +122,17 @@ class Shelf:
         if row is None:
             self.connection.execute(tables.libraries.insert(), Use().columns() | {"name": self.library})
 
+    def exists(self) -> bool:
+        return self._library_row() is not None
+
     def use(self) -> Use:
         row = self._library_row()
         return Use() if row is None else Use(row.domain, row.placement, row.false_injections, row.foreign_share)
 
     def set_use(self, use: Use) -> None:
-        self._update(use.columns())
+        if use != self.use():
+            self._update(use.columns())
+            self._facts["use"] = use.columns()
 
     def live(self) -> str | None:
         row = self._library_row()
@@ -126,6 +140,13 @@ class Shelf:
 
     def set_live(self, release: str) -> None:
         self._update({"live": release})
+
+    def indexed(self) -> int:
+        row = self._library_row()
+        return 0 if row is None else int(row.indexed)
+
+    def set_indexed(self, form: int) -> None:
+        self._update({"indexed": form})
 
     def _library_row(self) -> Any:
         wanted = sa.select(tables.libraries).where(tables.libraries.c.name == self.library)
@@ -208,10 +229,12 @@ class Shelf:
         fresh = dict(row._mapping) | dict(changes) | self._stamp(row.id, row.version + 1, author)
         self.supersede(tables.strategies, [fresh])
 
-    def set_decision(self, id_: str, version: int, decision: str) -> None:
+    def set_standing(self, row: Any, **values: Any) -> None:
+        """Change a strategy's `decision` or `deferred`; the next line of the trail must say so."""
         table = tables.strategies
-        mine = sa.and_(table.c.library == self.library, table.c.id == id_, table.c.version == version)
-        self.connection.execute(table.update().where(mine).values(decision=decision))
+        mine = sa.and_(table.c.library == self.library, table.c.id == row.id, table.c.version == row.version)
+        self.connection.execute(table.update().where(mine).values(values | {"touched": self.entry}))
+        self.changed.add(row.id)
 
     def _stamp(self, id_: str, version: int, author: str) -> dict[str, Any]:
         return {"library": self.library, "id": id_, "version": version, "author": author, "at": self.now}
@@ -224,7 +247,12 @@ class Shelf:
         for some in batches(id_ for id_, version in newest.items() if version > 1):
             mine = sa.and_(table.c.library == self.library, table.c.latest, table.c.id.in_(some))
             self.connection.execute(table.update().where(mine).values(latest=False))
-        self._insert(table, [{**row, "latest": row["version"] == newest[row["id"]]} for row in fresh])
+        standing = {"touched": self.entry, "deferred": None} if table is tables.strategies else {}
+        self._insert(table, [{**row, "latest": row["version"] == newest[row["id"]], **standing} for row in fresh])
+        if table is tables.strategies:
+            self.changed.update(newest)
+        else:
+            self.rehomed = self.rehomed or bool(newest)
 
     def put_evidence(self, evidence: Mapping[str, Sequence[Evidence]], run: str = "") -> int:
         """Append evidence by strategy; what is there already, from whatever run, is not repeated. How many were new."""
@@ -241,6 +269,7 @@ class Shelf:
                     row = {"library": self.library, "strategy": strategy, "key": key, "n": len(keys)}
                     fresh.append(row | _evidence_values(item, run))
         self._insert(tables.evidence, fresh)
+        self.changed.update(row["strategy"] for row in fresh)
         return len(fresh)
 
     def _evidence_keys(self, ids: Iterable[str]) -> dict[str, set[str]]:
@@ -267,32 +296,98 @@ class Shelf:
             found.setdefault(row.strategy, {})[row.key] = replace(item, context=context)
         return found
 
+    def put_reach(self, reach: Mapping[str, Reach], run: str) -> None:
+        """Note how often scenarios were found, by id; the empty id stands for the general strategies."""
+        if reach:
+            self.reached |= {id_: replace(one, run=one.run or run) for id_, one in reach.items()}
+            self._facts["reach"] = {id_: [one.hits, one.turns, one.run] for id_, one in self.reached.items()}
+
     def done(self, run: str, step: str) -> bool:
         """Note that a step of a run is stored; True if it was already."""
         table = tables.steps
         mine = {"library": self.library, "run": run, "step": step}
         if self.connection.execute(sa.select(table.c.step).filter_by(**mine)).first():
             return True
-        self.connection.execute(table.insert(), mine)
+        self._insert(table, [mine])
         return False
 
-    def log(self, who: str, what: str, subject: str, before: str | None, after: str | None, note: str = "") -> None:
-        """Append a line to the trail."""
-        table = tables.trail
-        last = self.connection.scalar(sa.select(sa.func.max(table.c.n)).where(table.c.library == self.library)) or 0
-        row: dict[str, Any] = {"library": self.library, "n": last + 1, "at": self.now, "who": who, "what": what}
-        row |= {"subject": subject, "before": before, "after": after, "note": note}
-        check_storable(row)
-        self.connection.execute(table.insert(), row)
+    # The trail
+
+    @property
+    def entry(self) -> int:
+        """The number of the trail's next line."""
+        return self._head()[0] + 1
+
+    @property
+    def untold(self) -> bool:
+        """Rows were written of which no line tells yet."""
+        return bool(self._hashes or self._facts)
+
+    def told(self) -> dict[str, int]:
+        """How many rows the next line will tell of, by table."""
+        return {name: len(hashes) for name, hashes in self._hashes.items()}
+
+    def log(
+        self,
+        who: str,
+        what: str,
+        subject: str,
+        before: str | None,
+        after: str | None,
+        note: str = "",
+        seen: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append a line to the trail, which tells of all that was written since the last one."""
+        n, last = self._head()
+        digests = {name: [len(hashes), trail.digest(hashes)] for name, hashes in self._hashes.items()}
+        line: dict[str, Any] = {"library": self.library, "n": n + 1, "at": self.now, "who": who, "what": what}
+        line |= {"subject": subject, "before": before, "after": after, "note": note}
+        line |= {"seen": None if seen is None else canonical(seen).decode()}
+        line |= {"facts": canonical(self._facts | digests).decode()}
+        check_storable(line)
+        line["hash"] = trail.link(last, line)
+        self._lines.append(line)
+        self._last = (n + 1, line["hash"])
+        self._hashes, self._facts = {}, {}
+
+    def flush(self) -> None:
+        """Write the lines, and which is the last.
+
+        Raises:
+            Defect: something was written of which no line tells.
+        """
+        if self.untold:
+            raise Defect(f"Rows of {', '.join((*self._hashes, *self._facts))} were written, and no line tells of them.")
+        if not self._lines:
+            return
+        self.connection.execute(tables.trail.insert(), self._lines)
+        self._lines = []
+        n, last = self._head()
+        mine = tables.heads.c.library == self.library
+        if self.connection.execute(tables.heads.update().where(mine).values(n=n, hash=last)).rowcount == 0:
+            self.connection.execute(tables.heads.insert(), {"library": self.library, "n": n, "hash": last})
 
     def trail(self) -> tuple[Entry, ...]:
-        table = tables.trail
-        rows = self.connection.execute(sa.select(table).where(table.c.library == self.library).order_by(table.c.n))
-        return tuple(Entry(r.n, r.at, r.who, r.what, r.subject, r.before, r.after, r.note) for r in rows)
+        return tuple(trail.read(self.connection, self.library))
+
+    def _head(self) -> tuple[int, str]:
+        if self._last is None:
+            heads = tables.heads
+            row = self.connection.execute(sa.select(heads).where(heads.c.library == self.library)).first()
+            self._last = (0, "") if row is None else (row.n, row.hash)
+        return self._last
 
     def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            self.connection.execute(table.insert(), rows)
+        """Add rows; those that are sealed know the line that will tell of them."""
+        if not rows:
+            return
+        if table.name in trail.SEALED:
+            rows = [{**row, "entry": self.entry} for row in rows]
+            self._hashes.setdefault(table.name, []).extend(trail.row_hash(table, row) for row in rows)
+        self.connection.execute(table.insert(), rows)
+
+    def insert_release(self, values: Mapping[str, Any]) -> None:
+        self._insert(tables.releases, [values])
 
 
 def scenario_of(row: Any, contexts: Mapping[str, Context]) -> Scenario:

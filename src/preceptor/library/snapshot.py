@@ -125,7 +125,7 @@ def _further(mine: Sequence[_Row], theirs: Sequence[_Row]) -> list[_Row]:
 
 def _content(row: _Row) -> _Row:
     """What makes two versions differ: not who made them where and when, nor what was decided about them."""
-    apart = ("library", "id", "version", "latest", "author", "at", "decision", "edited")
+    apart = ("library", "id", "version", "latest", "author", "at", "decision", "edited", "entry", "touched", "deferred")
     return {name: value for name, value in row.items() if name not in apart}
 
 

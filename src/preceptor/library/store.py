@@ -12,13 +12,14 @@ from typing import Any, Literal
 import orjson
 import sqlalchemy as sa
 
-from preceptor.errors import Conflict, NotFound, UserError
-from preceptor.library import releases, tables
-from preceptor.library.lint import lint, lint_text
+from preceptor.errors import Conflict, NotFound
+from preceptor.library import decisions, releases, tables
+from preceptor.library.index import settle
+from preceptor.library.lint import lint
 from preceptor.library.model import Decision, Evidence, Guidance, Level, Measured, Release, Scenario, Strategy
-from preceptor.library.rows import STALE, Entry, Shelf, Use, Version, scenario_of, strategy_of, version_of
+from preceptor.library.rows import Reach, Shelf, Use, Version, scenario_of, strategy_of, version_of
 from preceptor.library.snapshot import Changes, Snapshot, merge, take, usable
-from preceptor.storage.canonical import canonical
+from preceptor.library.trail import Entry
 from preceptor.storage.database import Database
 
 Which = Literal["accepted", "approved"]
@@ -36,6 +37,8 @@ class Batch:
     """Ids of scenarios that are no more."""
     use: Use | None = None
     """None leaves it as it is."""
+    reach: Mapping[str, Reach] = field(default_factory=dict)
+    """By scenario id: how often retrieval gave it; the empty id stands for the general strategies."""
 
 
 class Library:
@@ -60,22 +63,24 @@ class Library:
         return await self.db.write(lambda connection: self._store(connection, batch, run, step))
 
     def _store(self, connection: sa.Connection, batch: Batch, run: str, step: str) -> bool:
-        shelf = Shelf(connection, self.name)
-        shelf.claim()
-        if shelf.done(run, step):
-            return False
-        if batch.use is not None:
-            shelf.set_use(batch.use)
-        shelf.put_scenarios(batch.scenarios, run)
-        shelf.retire(batch.retired, run)
-        shelf.put_strategies(batch.strategies, run)
-        shelf.put_evidence(batch.evidence, run)
-        return True
+        with writing(connection, self.name) as shelf:
+            if shelf.done(run, step):
+                return False
+            if batch.use is not None:
+                shelf.set_use(batch.use)
+            shelf.put_scenarios(batch.scenarios, run)
+            shelf.retire(batch.retired, run)
+            shelf.put_strategies(batch.strategies, run)
+            shelf.put_evidence(batch.evidence, run)
+            shelf.put_reach(batch.reach, run)
+            _tell(shelf, run, step)
+            return True
 
     def put_scenario(self, scenario: Scenario, run: str) -> None:
         """Keep a scenario; if it has changed, as its next version."""
         with self._writing() as shelf:
             shelf.put_scenarios([scenario], run)
+            _tell(shelf, run)
 
     def put_strategy(self, strategy: Strategy, run: str) -> None:
         """Keep a strategy; if it has changed, as its next version.
@@ -85,15 +90,18 @@ class Library:
         """
         with self._writing() as shelf:
             shelf.put_strategies([strategy], run)
+            _tell(shelf, run)
 
     def add_evidence(self, strategy_id: str, evidence: Evidence) -> None:
         """Append evidence, unless it is there."""
         with self._writing() as shelf:
             shelf.put_evidence({strategy_id: [evidence]})
+            _tell(shelf, evidence.run)
 
     def set_use(self, use: Use) -> None:
         with self._writing() as shelf:
             shelf.set_use(use)
+            _tell(shelf, "")
 
     # What is in it
 
@@ -127,18 +135,18 @@ class Library:
             Conflict: several begin so.
         """
         with self._reading() as shelf:
-            return strategy_of(_find(shelf, prefix))
+            return strategy_of(find(shelf, prefix))
 
     def history(self, prefix: str) -> tuple[Version, ...]:
         """All versions of a strategy, oldest first."""
         with self._reading() as shelf:
-            id_ = _find(shelf, prefix).id
+            id_ = find(shelf, prefix).id
             return tuple(version_of(row) for row in shelf.versions(tables.strategies, id_))
 
     def evidence(self, prefix: str) -> tuple[Evidence, ...]:
         """The evidence for a strategy, in the order it came."""
         with self._reading() as shelf:
-            id_ = _find(shelf, prefix).id
+            id_ = find(shelf, prefix).id
             return tuple(shelf.evidence([id_]).get(id_, {}).values())
 
     def guidance(self, which: Which) -> Guidance:
@@ -147,7 +155,7 @@ class Library:
         An edited strategy is not among the accepted until it has been measured again, nor is a rejected one.
         """
         with self._reading() as shelf:
-            return _guidance(shelf, which)
+            return guidance(shelf, which)
 
     def trail(self) -> tuple[Entry, ...]:
         """Every decision, edit, import, release and move of the live pointer, in order."""
@@ -179,10 +187,10 @@ class Library:
             NotFound, Conflict: no such strategy; or it is no longer at `version`.
         """
         with self._writing() as shelf:
-            row = _find(shelf, prefix)
+            row = find(shelf, prefix)
             if version is not None and row.version != version:
                 raise Conflict(f"{row.id!r} was changed by {row.author!r} (now version {row.version}). Look again.")
-            _decide(shelf, row, decision, author, note)
+            decisions.decide(shelf, row, decision, author, note)
             return replace(strategy_of(row), decision=decision)
 
     def approve_accepted(self, author: str, rule: str) -> tuple[Strategy, ...]:
@@ -194,7 +202,7 @@ class Library:
         with self._writing() as shelf:
             rows = _clean(shelf)
             for row in rows:
-                _decide(shelf, row, "approved", author, f"by rule: {rule}")
+                decisions.decide(shelf, row, "approved", author, f"by rule: {rule}")
             return tuple(replace(strategy_of(row), decision="approved") for row in rows)
 
     def edit(self, prefix: str, text: str, author: str, note: str = "") -> Strategy:
@@ -204,16 +212,10 @@ class Library:
             NotFound: no such strategy.
             UserError: the text is empty.
         """
-        text = text.strip()
-        if not text:
-            raise UserError("A strategy needs a text. To take it out, reject it.")
         with self._writing() as shelf:
-            row = _find(shelf, prefix)
-            if text != row.text:
-                flags = canonical([*lint_text(text), STALE]).decode()
-                shelf.add_version(row, author, {"text": text, "flags": flags, "decision": "pending", "edited": True})
-                shelf.log(author, "edit", f"{row.id}@{row.version + 1}", row.text, text, note)
-            return strategy_of(_find(shelf, row.id))
+            row = find(shelf, prefix)
+            decisions.edit(shelf, row, text, author, note, None)
+            return strategy_of(find(shelf, row.id))
 
     # What is released
 
@@ -224,7 +226,7 @@ class Library:
             UserError: nothing is approved.
         """
         with self._writing() as shelf:
-            name = releases.freeze(shelf, _guidance(shelf, "approved"), author, note)
+            name = releases.freeze(shelf, guidance(shelf, "approved"), author, note)
             return releases.find(shelf, name, False)
 
     def rollback(self, author: str, to: str | None = None, note: str = "") -> Release:
@@ -263,9 +265,7 @@ class Library:
 
     @contextmanager
     def _writing(self) -> Iterator[Shelf]:
-        with self.db.begin() as connection:
-            shelf = Shelf(connection, self.name)
-            shelf.claim()
+        with self.db.begin() as connection, writing(connection, self.name) as shelf:
             yield shelf
 
     @contextmanager
@@ -274,13 +274,31 @@ class Library:
             yield Shelf(connection, self.name)
 
 
+@contextmanager
+def writing(connection: sa.Connection, library: str) -> Iterator[Shelf]:
+    """A library to write to, inside a transaction. What lists need follows, and the trail is closed, at the end."""
+    shelf = Shelf(connection, library)
+    shelf.claim()
+    yield shelf
+    settle(shelf)
+    shelf.flush()
+
+
+def _tell(shelf: Shelf, run: str, step: str = "") -> None:
+    """One line of the trail for what a run has put in."""
+    if shelf.untold:
+        counts = ", ".join(f"{number} {name}" for name, number in shelf.told().items() if name != "steps")
+        shelf.log(run, "store", f"step {step}" if step else "library", None, None, counts)
+
+
 def _scenarios(shelf: Shelf) -> tuple[Scenario, ...]:
     rows = [row for row in shelf.scenario_rows().values() if not row.retired]
     contexts = shelf.contexts(key for row in rows for key in orjson.loads(row.examples))
     return tuple(scenario_of(row, contexts) for row in rows)
 
 
-def _guidance(shelf: Shelf, which: Which) -> Guidance:
+def guidance(shelf: Shelf, which: Which) -> Guidance:
+    """What a student would be given, through a shelf."""
     use, scenarios = shelf.use(), _scenarios(shelf)
     homes: set[str | None] = {None, *(scenario.id for scenario in scenarios)}
     everything = (strategy_of(row) for row in shelf.strategy_rows().values())
@@ -294,7 +312,25 @@ def _belongs(strategy: Strategy, which: Which) -> bool:
     return usable(strategy)
 
 
-def _find(shelf: Shelf, prefix: str) -> Any:
+def approved_among(shelf: Shelf, approved: Guidance, ids: Sequence[str]) -> Guidance:
+    """Approved guidance with these strategies alone.
+
+    Raises:
+        NotFound, Conflict: no such strategy; or it is not approved.
+    """
+    chosen = {find(shelf, prefix).id for prefix in ids}
+    if missing := sorted(chosen - {one.id for one in approved.strategies}):
+        raise Conflict(f"Not approved, or its scenario is retired: {', '.join(map(repr, missing[:3]))}.")
+    return replace(approved, strategies=tuple(one for one in approved.strategies if one.id in chosen))
+
+
+def find(shelf: Shelf, prefix: str) -> Any:
+    """The newest row of the strategy with this id, or the only one whose id begins so.
+
+    Raises:
+        NotFound: naming the nearest.
+        Conflict: several begin so.
+    """
     table = tables.strategies
     mine = sa.select(table).where(table.c.library == shelf.library, table.c.latest)
     rows = shelf.connection.execute(mine.where(table.c.id.startswith(prefix, autoescape=True))).all()
@@ -312,12 +348,6 @@ def _missing(shelf: Shelf, prefix: str) -> str:
         return f"There is no strategy {prefix!r}: library {shelf.library!r} is empty. `preceptor teach` fills it."
     near = difflib.get_close_matches(prefix, ids, 1, 0)[0]
     return f"There is no strategy {prefix!r}. The nearest is {near!r}; `preceptor library list` shows them."
-
-
-def _decide(shelf: Shelf, row: Any, decision: Decision, author: str, note: str) -> None:
-    if row.decision != decision or note:
-        shelf.set_decision(row.id, row.version, decision)
-        shelf.log(author, "decide", f"{row.id}@{row.version}", row.decision, decision, note)
 
 
 def _clean(shelf: Shelf) -> list[Any]:

@@ -1,4 +1,8 @@
-"""The library's tables. Versions are rows that stay; only `latest` and `decision` of a row ever change."""
+"""The library's tables. Versions are rows that stay; only where one stands ever changes: `latest`, `decision`,
+`deferred` and `touched`.
+
+`entry` of a row is the number of the trail's line that tells of it; that line holds a digest over all its rows.
+"""
 
 import sqlalchemy as sa
 
@@ -13,8 +17,9 @@ libraries = sa.Table(
     sa.Column("false_injections", sa.Float, nullable=False),
     sa.Column("foreign_share", sa.Float, nullable=False),
     sa.Column("live", sa.String),
+    sa.Column("indexed", sa.Integer, nullable=False, server_default="0"),
 )
-"""`live` is the hash of the release in force."""
+"""`live` is the hash of the release in force. `indexed`: the form in which the derived tables are; 0: not made yet."""
 
 contexts = sa.Table(
     "contexts",
@@ -27,6 +32,10 @@ contexts = sa.Table(
 
 def _library() -> sa.Column[str]:
     return sa.Column("library", sa.String, sa.ForeignKey(libraries.c.name), primary_key=True)
+
+
+def _entry() -> sa.Column[int]:
+    return sa.Column("entry", sa.Integer, nullable=False, server_default="0")
 
 
 scenarios = sa.Table(
@@ -42,6 +51,7 @@ scenarios = sa.Table(
     sa.Column("tags", sa.Text, nullable=False),
     sa.Column("author", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
+    _entry(),
     sa.Index(None, "library", "latest"),
 )
 """`examples`: JSON list of context keys. `author`: the run, or the person."""
@@ -63,9 +73,13 @@ strategies = sa.Table(
     sa.Column("flags", sa.Text, nullable=False),
     sa.Column("author", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
+    _entry(),
+    sa.Column("touched", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("deferred", sa.String),
     sa.Index(None, "library", "latest"),
 )
-"""`edited`: the text is a person's, which no run may replace."""
+"""`edited`: the text is a person's, which no run may replace. `touched`: the trail's last line that changed where it
+stands. `deferred`: out of the way until this day (ISO 8601)."""
 
 evidence = sa.Table(
     "evidence",
@@ -77,6 +91,7 @@ evidence = sa.Table(
     sa.Column("run", sa.String, nullable=False),
     sa.Column("context", sa.String, sa.ForeignKey(contexts.c.key)),
     sa.Column("body", sa.Text, nullable=False),
+    _entry(),
 )
 """`key`: hash of the content without the run. `n` counts within a strategy."""
 
@@ -86,6 +101,7 @@ steps = sa.Table(
     _library(),
     sa.Column("run", sa.String, primary_key=True),
     sa.Column("step", sa.String, primary_key=True),
+    _entry(),
 )
 """What of a run has been stored, so that a resumed run stores nothing twice."""
 
@@ -101,6 +117,7 @@ releases = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
+    _entry(),
 )
 """`body`: the guidance. `evidence`: keys of the evidence rows by strategy. `digest`: hash of both."""
 
@@ -116,5 +133,80 @@ trail = sa.Table(
     sa.Column("before", sa.Text),
     sa.Column("after", sa.Text),
     sa.Column("note", sa.Text, nullable=False),
+    sa.Column("seen", sa.Text),
+    sa.Column("facts", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("hash", sa.String, nullable=False, server_default=""),
+    sa.Index(None, "library", "subject"),
 )
-"""Append-only: decisions, edits, imports, releases and every move of `live`."""
+"""Append-only: what runs stored, decisions, edits, comments, imports, releases, every move of `live`. `seen`: what was
+on the screen. `facts`: digests of the rows written with it. `hash`: of the line before and this one."""
+
+heads = sa.Table(
+    "heads",
+    metadata,
+    _library(),
+    sa.Column("n", sa.Integer, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+)
+"""The trail's last line, kept apart so that cutting lines off is found."""
+
+queue = sa.Table(
+    "queue",
+    metadata,
+    _library(),
+    sa.Column("strategy", sa.String, primary_key=True),
+    sa.Column("scenario", sa.String, nullable=False),
+    sa.Column("measured", sa.String, nullable=False),
+    sa.Column("decision", sa.String, nullable=False),
+    sa.Column("deferred", sa.String),
+    sa.Column("stale", sa.Boolean, nullable=False),
+    sa.Column("edited", sa.Boolean, nullable=False),
+    sa.Column("risk", sa.Integer, nullable=False),
+    sa.Column("run", sa.String, nullable=False),
+    sa.Column("mean", sa.Float),
+    sa.Column("low", sa.Float),
+    sa.Column("high", sa.Float),
+    sa.Column("n", sa.Integer),
+    sa.Column("unit", sa.String),
+    sa.Column("gist", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+)
+"""Derived: the newest version of each strategy as lists need it. `scenario` is empty for a general one; `risk` counts
+flags; `run` is the newest that had to do with it; `gist` is what likeness goes by, `words` what is searched."""
+
+marks = sa.Table(
+    "marks",
+    metadata,
+    _library(),
+    sa.Column("strategy", sa.String, primary_key=True),
+    sa.Column("flag", sa.String, primary_key=True),
+    sa.Column("other", sa.String, primary_key=True),
+    sa.Column("standing", sa.Boolean, nullable=False),
+    sa.Index(None, "library", "flag"),
+    sa.Index(None, "library", "other"),
+)
+"""Derived: flags, one a row. `other`: the neighbour it is about, else empty. Not `standing`: that neighbour was refused
+or rejected, so nothing is to be looked at."""
+
+homes = sa.Table(
+    "homes",
+    metadata,
+    _library(),
+    sa.Column("scenario", sa.String, primary_key=True),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("hits", sa.Integer, nullable=False),
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("run", sa.String),
+)
+"""Derived but for the figures of a `run`: scenarios, and in how many of so many turns retrieval gave them. Without a
+run: estimated from the examples."""
+
+held = sa.Table(
+    "held",
+    metadata,
+    _library(),
+    sa.Column("strategy", sa.String, primary_key=True),
+    sa.Column("release", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+"""Derived: which release holds which version of a strategy."""
