@@ -168,8 +168,9 @@ def test_decisions_are_kept_and_logged(library: Library) -> None:
     library.decide(GREET.id, "approved", "ann")
     told = [(e.n, e.who, e.what, e.subject, e.before, e.after, e.note) for e in library.trail()]
     assert told == [
-        (1, "ann", "decide", f"{GREET.id}@1", "pending", "approved", "good"),
-        (2, "bob", "decide", f"{EXPLAIN.id}@1", "pending", "rejected", "too vague"),
+        (1, "run-1", "store", "step 1", None, None, "2 scenarios, 3 strategies, 1 evidence"),
+        (2, "ann", "decide", f"{GREET.id}@1", "pending", "approved", "good"),
+        (3, "bob", "decide", f"{EXPLAIN.id}@1", "pending", "rejected", "too vague"),
     ]
 
 
@@ -204,7 +205,7 @@ def test_an_edit_is_undecided_stale_and_safe_from_runs(library: Library) -> None
     assert edited.text in texts(library.guidance("accepted"))
     library.put_strategy(GREET, "run-3")
     assert library.strategy(GREET.id).text == edited.text
-    entry = library.trail()[-1]
+    entry = next(entry for entry in library.trail() if entry.what == "edit")
     assert (entry.what, entry.before, entry.after, entry.note) == ("edit", GREET.text, edited.text, "kinder")
     assert library.edit(GREET.id, edited.text, "bob").version == 3
     with pytest.raises(UserError, match="reject"):

@@ -88,7 +88,7 @@ def _update(shelf: Shelf, ids: Collection[str]) -> None:
     effects, runs = _measured(shelf, rows)
     homes = _descriptions(shelf, {row.scenario for row in rows.values() if row.scenario})
     fresh = [
-        queue_row(row, risks.get(id_, 0), effects.get(id_), runs.get(id_), gists[id_], homes.get(row.scenario or ""))
+        queue_row(row, risks.get(id_, 0), effects.get(id_), runs[id_], gists[id_], homes.get(row.scenario or ""))
         for id_, row in rows.items()
     ]
     _delete(shelf, tables.queue, rows)
@@ -96,9 +96,7 @@ def _update(shelf: Shelf, ids: Collection[str]) -> None:
         shelf.connection.execute(tables.queue.insert(), fresh)
 
 
-def queue_row(
-    row: Any, risk: int, effect: Mapping[str, Any] | None, run: str | None, about: Gist, home: str | None
-) -> Row:
+def queue_row(row: Any, risk: int, effect: Mapping[str, Any] | None, run: str, about: Gist, home: str | None) -> Row:
     """A strategy's newest version as lists need it."""
     measured = {name: effect[name] if effect else None for name in ("mean", "low", "high", "n", "unit")}
     words = "\n".join((row.id, row.text, row.reason, home or "", row.scenario or "")).casefold()
@@ -112,7 +110,7 @@ def queue_row(
         "stale": STALE in orjson.loads(row.flags),
         "edited": row.edited,
         "risk": risk,
-        "run": run or row.author,
+        "run": run,
         "gist": str(about),
         "words": words,
     }
@@ -239,8 +237,8 @@ def _risks(shelf: Shelf, ids: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _measured(shelf: Shelf, ids: Iterable[str]) -> tuple[dict[str, Row], dict[str, str]]:
-    """By strategy: the newest effect of its own, and the newest run that found evidence."""
+def _measured(shelf: Shelf, ids: Collection[str]) -> tuple[dict[str, Row], dict[str, str]]:
+    """By strategy: the newest effect of its own, and the newest run that found evidence, or else who put it there."""
     effects: dict[str, Row] = {}
     runs: dict[str, str] = {}
     for row in _stored(shelf, tables.evidence, ids, tables.evidence.c.n):
@@ -248,7 +246,11 @@ def _measured(shelf: Shelf, ids: Iterable[str]) -> tuple[dict[str, Row], dict[st
         body = orjson.loads(row.body)
         if body["kind"] in MEASURES and body["effect"]:
             effects[row.strategy] = body["effect"]
-    return effects, {strategy: run for strategy, run in runs.items() if run}
+    first = tables.strategies.c
+    for some in batches(id_ for id_ in ids if not runs.get(id_)):
+        wanted = sa.select(first.id, first.author).where(first.library == shelf.library, first.version == 1)
+        runs |= {row.id: row.author for row in shelf.connection.execute(wanted.where(first.id.in_(some)))}
+    return effects, runs
 
 
 def _stored(shelf: Shelf, table: sa.Table, ids: Iterable[str], *order: sa.Column[Any]) -> Iterator[Any]:
@@ -325,7 +327,7 @@ def derived(shelf: Shelf, reached: Mapping[str, Reach]) -> Iterator[tuple[sa.Tab
     yield (
         tables.queue,
         [
-            queue_row(row, risks[id_], effects.get(id_), runs.get(id_), gists[id_], names.get(row.scenario or ""))
+            queue_row(row, risks[id_], effects.get(id_), runs[id_], gists[id_], names.get(row.scenario or ""))
             for id_, row in rows.items()
         ],
     )

@@ -135,7 +135,7 @@ trail = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("seen", sa.Text),
     sa.Column("facts", sa.Text, nullable=False, server_default="{}"),
-    sa.Column("hash", sa.String, nullable=False, server_default=""),
+    sa.Column("hash", sa.String, nullable=False, server_default="-"),
     sa.Index(None, "library", "subject"),
 )
 """Append-only: what runs stored, decisions, edits, comments, imports, releases, every move of `live`. `seen`: what was

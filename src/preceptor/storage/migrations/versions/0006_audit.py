@@ -46,7 +46,7 @@ def upgrade() -> None:
     op.add_column("libraries", sa.Column("indexed", sa.Integer, nullable=False, server_default="0"))
     op.add_column("trail", sa.Column("seen", sa.Text))
     op.add_column("trail", sa.Column("facts", sa.Text, nullable=False, server_default="{}"))
-    op.add_column("trail", sa.Column("hash", sa.String, nullable=False, server_default=""))
+    op.add_column("trail", sa.Column("hash", sa.String, nullable=False, server_default="-"))
     op.create_index("ix_trail_library_subject", "trail", ["library", "subject"])
     _lists()
     _chain(op.get_bind())
