@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -45,12 +44,6 @@ EXPLAIN = strategy("Explain each item of the bill in a short sentence.", BILL, 0
 GREET = strategy("Greet by the time of day.")
 PROOF = Evidence("acceptance", "", FAULT.examples[0], "No.", "Sorry.", "So sorry.", "won", Effect(0.3, 0.1, 0.5, 40))
 ALL = (APOLOGISE, EXPLAIN, GREET)
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "p.db") as database:
-        yield database
 
 
 @pytest.fixture
@@ -317,10 +310,9 @@ with Database.open(path) as db:
 """
 
 
-def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    path = tmp_path / "p.db"
-    with Database.open(path) as db:
-        command = [sys.executable, "-c", CHILD, str(path)]
+def test_two_processes_lose_nothing_of_each_other(place: str) -> None:
+    with Database.open(place) as db:
+        command = [sys.executable, "-c", CHILD, place]
         children = [subprocess.Popen([*command, who], stderr=subprocess.PIPE, text=True) for who in ("ann", "bob")]
         for child in children:
             _, errors = child.communicate()

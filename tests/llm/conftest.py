@@ -1,13 +1,11 @@
-"""What tests of models share: a clock that need not be waited for, a database, and requests."""
+"""What tests of models share: a clock that need not be waited for, and requests."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from preceptor.llm.messages import Message, Request, Sampling
-from preceptor.storage.database import Database
 
 
 class FakeClock:
@@ -29,12 +27,6 @@ class FakeClock:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "preceptor.db") as database:
-        yield database
 
 
 @pytest.fixture

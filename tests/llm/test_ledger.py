@@ -98,9 +98,9 @@ async def test_a_reply_that_cannot_be_written_down_ends_the_run(db: Database, as
     asked = stacked(ledger, model)
     for number in range(2):
         await asked.ask(asking(str(number)))
-    with pytest.raises(sa.exc.OperationalError):
+    with pytest.raises((sa.exc.OperationalError, sa.exc.ProgrammingError)):
         ledger.flush()
-    with pytest.raises(sa.exc.OperationalError):
+    with pytest.raises((sa.exc.OperationalError, sa.exc.ProgrammingError)):
         await asked.ask(asking("third"))
     assert len(model.requests) == 2
     assert dropped
@@ -283,7 +283,7 @@ async def answer(request):
     return Reply(Message("assistant", text.upper()), Usage(1, 1))
 
 async def main():
-    with Database.open(Path(sys.argv[1])) as db:
+    with Database.open(sys.argv[1]) as db:
         asked = stack(ScriptedModel("m", answer), "student", Ledger(db, "r1"), Budget(), Limiter(8, 8), Stop())
         requests = [Request((Message("user", f"call {n}"),)) for n in range(200)]
         replies = await asyncio.gather(*(asked.ask(request) for request in requests))
@@ -293,20 +293,20 @@ asyncio.run(main())
 """
 
 
-def test_kill_and_resume_sends_only_what_was_in_flight(tmp_path: Path) -> None:
-    log, path = tmp_path / "sent", tmp_path / "preceptor.db"
+def test_kill_and_resume_sends_only_what_was_in_flight(place: str, tmp_path: Path) -> None:
+    log = tmp_path / "sent"
     log.touch()
-    command = [sys.executable, "-c", WORKER, str(path), str(log)]
+    command = [sys.executable, "-c", WORKER, place, str(log)]
     finished: Counter[str] = Counter()
     for lines in (20, 60, 110):
         kill_after(lines, command, log)
         sent = Counter(log.read_text().splitlines())
-        states = {asked_text(row): row.state for row in stored(path)}
+        states = {asked_text(row): row.state for row in stored(place)}
         assert sent.keys() <= states.keys()
         assert finished.items() <= sent.items()
         finished = Counter({text: sent[text] for text, state in states.items() if state == "done"})
     subprocess.run(command, check=True)
-    sent, ends = Counter(log.read_text().splitlines()), stored(path)
+    sent, ends = Counter(log.read_text().splitlines()), stored(place)
     assert finished.items() <= sent.items()
     assert len(finished) > 20
     assert len(sent) == len(ends) == 200
@@ -324,8 +324,8 @@ def kill_after(lines: int, command: list[str], log: Path) -> None:
         worker.send_signal(signal.SIGKILL)
 
 
-def stored(path: Path) -> list[Any]:
-    with Database.open(path) as db:
+def stored(place: str) -> list[Any]:
+    with Database.open(place) as db:
         return rows(db)
 
 

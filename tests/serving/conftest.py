@@ -7,7 +7,7 @@ import pytest
 
 from preceptor.library.store import Library
 
-from .stage import fill
+from .stage import Place, fill
 
 
 @pytest.fixture
@@ -16,7 +16,13 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(database: Path) -> Iterator[Library]:
+def either(place: str) -> Place:
+    """A place in each kind of database. A module whose tests are to run on both makes this its `database`."""
+    return place if "://" in place else Path(place)
+
+
+@pytest.fixture
+def library(database: Place) -> Iterator[Library]:
     """Released."""
     filled = fill(database)
     filled.release("ann")

@@ -64,7 +64,17 @@ ABOUT_BREAD = "My bread has not arrived and the delivery van never came."
 ABOUT_BILL = "The amount on my invoice is wrong, you charged me twice."
 
 
-def fill(path: Path, name: str = "default", placement: Placement = "system_end") -> Library:
+Place = Path | str
+"""Of a database: a file, or a server's URL."""
+
+
+def source(place: Place) -> DatabaseSource:
+    return DatabaseSource(
+        lambda: Database.open(place, create=False, patience=0), place if isinstance(place, Path) else None
+    )
+
+
+def fill(path: Place, name: str = "default", placement: Placement = "system_end") -> Library:
     """A library with two scenarios; everything is approved, nothing released."""
     library = Library(Database.open(path), name)
     # Every context seen belongs to a scenario: the tests say when nothing is to be found by an empty conversation.
@@ -215,7 +225,7 @@ WORDS = StaticEmbedder()
 
 
 def gateway(
-    database: Path | None,
+    database: Place | None,
     *urls: str,
     access: Access | None = None,
     bounds: Bounds = BOUNDS,
@@ -228,11 +238,9 @@ def gateway(
 ) -> Gateway:
     """A gateway in front of upstreams at these URLs, taught by a database."""
     lines = [*upstreams, *(Upstream(f"up-{n}", f"{url}/v1", key="sk-upstream") for n, url in enumerate(urls))]
-    place = database or Path("/nonexistent/p.db")
-    source = DatabaseSource(lambda: Database.open(place, create=False), place)
     return Gateway(
         Upstreams(lines, seed=1),
-        Releases(source, libraries, words=WORDS),
+        Releases(source(database or Path("/nonexistent/p.db")), libraries, words=WORDS),
         access or Open(Caller("default", "default")),
         bounds,
         # As long as it takes: what is tested is not how busy this machine is.
@@ -245,7 +253,7 @@ def gateway(
 
 @contextlib.asynccontextmanager
 async def behind(
-    app: App, database: Path | None, bounds: Bounds = BOUNDS, **more: Any
+    app: App, database: Place | None, bounds: Bounds = BOUNDS, **more: Any
 ) -> AsyncIterator[tuple[str, Gateway]]:
     """A served gateway in front of a served upstream."""
     async with served(app) as url:

@@ -19,17 +19,21 @@ from preceptor.llm.prices import Amount, Price
 from preceptor.serving.access import Caller
 from preceptor.serving.keyring import Keyring
 from preceptor.serving.keys import Key, Keys, hashed
-from preceptor.serving.releases import DatabaseSource
 from preceptor.serving.spending import Spending
 from preceptor.serving.usage import Ear, Heard
 from preceptor.storage.database import Database
 
-from .stage import ABOUT_BREAD, LATE, POLITE, Echo, behind, chunk, fill, plain, said, streamed
+from .stage import ABOUT_BREAD, LATE, POLITE, Echo, Place, behind, chunk, fill, plain, said, source, streamed
 
 pytestmark = pytest.mark.anyio
 MESSAGES: list[Any] = [{"role": "user", "content": ABOUT_BREAD}]
 ANN = Key("", "ann", "shop", "default")
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def database(either: Place) -> Place:
+    return either
 
 
 def reply(prompt: int, completion: int) -> bytes:
@@ -39,16 +43,15 @@ def reply(prompt: int, completion: int) -> bytes:
     return orjson.dumps({**frame, "choices": [message], "usage": usage})
 
 
-def ring(database: Path, folder: Path, open_to: Caller | None = None) -> Keyring:
-    source = DatabaseSource(lambda: Database.open(database, create=False), database)
-    return Keyring(source, folder, {"up-0": Price(Decimal(1000), Decimal(2000))}, open_to)
+def ring(database: Place, folder: Path, open_to: Caller | None = None) -> Keyring:
+    return Keyring(source(database), folder, {"up-0": Price(Decimal(1000), Decimal(2000))}, open_to)
 
 
 Front = Callable[..., AbstractAsyncContextManager[tuple[str, Keyring, Echo]]]
 
 
 @pytest.fixture
-def front(library: Library, database: Path, tmp_path: Path) -> Front:
+def front(library: Library, database: Place, tmp_path: Path) -> Front:
     @asynccontextmanager
     async def made(open_to: Caller | None = None, **more: Any) -> AsyncIterator[tuple[str, Keyring, Echo]]:
         access, echo = ring(database, tmp_path / "kept", open_to), Echo()
@@ -111,7 +114,7 @@ def move(path: Path, to: Path) -> None:
     path.rename(to)
 
 
-async def test_the_key_is_nowhere(library: Library, database: Path, front: Front, tmp_path: Path) -> None:
+async def test_the_key_is_nowhere(library: Library, database: Place, front: Front, tmp_path: Path) -> None:
     secret, _ = add(library)
     async with front() as (url, _, echo):
         echo.answers.append(said(reply(10, 5)))
@@ -195,7 +198,7 @@ async def test_streams_are_counted_by_what_they_tell_or_estimated(front: Front, 
     assert told.prompt_tokens > 7 + 10
 
 
-async def test_each_tenant_has_its_library(database: Path, library: Library, front: Front) -> None:
+async def test_each_tenant_has_its_library(database: Place, library: Library, front: Front) -> None:
     other = fill(database, "other")
     for strategy in other.strategies():
         if strategy.text == LATE:
@@ -214,6 +217,7 @@ async def test_each_tenant_has_its_library(database: Path, library: Library, fro
     assert [POLITE in body for body in bodies] == [True, True, True]
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 async def test_without_a_database_good_keys_stay_good(front: Front, library: Library, database: Path) -> None:
     secret, key = add(library)
     library.db.close()
@@ -249,7 +253,7 @@ async def test_nobody_needs_a_key_until_there_is_one(front: Front, library: Libr
             await ask(url, "whatever")
 
 
-def test_what_a_killed_process_has_counted_is_taken_in_once(tmp_path: Path) -> None:
+def test_what_a_killed_process_has_counted_is_taken_in_once(place: str, tmp_path: Path) -> None:
     program = (
         "import os, sys, pathlib\n"
         "from preceptor.llm.prices import Amount\n"
@@ -261,9 +265,9 @@ def test_what_a_killed_process_has_counted_is_taken_in_once(tmp_path: Path) -> N
         "for _ in range(9): spending.charge('key-1', Amount(1, 10, 5, 3))\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program, tmp_path / "kept", tmp_path / "p.db"], check=False)
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path / "kept", place], check=False)
     assert ended.returncode == -9
-    with Database.open(tmp_path / "p.db") as db:
+    with Database.open(place) as db:
         mine = Spending(tmp_path / "kept")
         mine.charge("key-1", Amount(1, 10, 5, 3))
         assert mine.recover(db) == 1

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -11,11 +10,10 @@ import pytest
 
 from preceptor.library.store import Library
 from preceptor.serving.outcomes import Outcomes, outcomes, tallies
-from preceptor.serving.releases import DatabaseSource
 from preceptor.serving.trial import Trial, name_of
 from preceptor.storage.database import Database
 
-from .stage import ABOUT_BREAD, LATE, Echo, behind, plain
+from .stage import ABOUT_BREAD, LATE, Echo, Place, behind, plain, source
 
 pytestmark = pytest.mark.anyio
 TURNS: list[Any] = [
@@ -25,18 +23,22 @@ TURNS: list[Any] = [
 ]
 
 
+@pytest.fixture
+def database(either: Place) -> Place:
+    return either
+
+
 def named(trial: Trial, arm: str, tenant: str = "default") -> str:
     """An application's name for a conversation that is drawn into an arm."""
     return next(f"c-{n}" for n in range(1000) if trial.arm(name_of(tenant, f"c-{n}")) == arm)
 
 
-def kept(database: Path, trial: Trial) -> dict[str, Any]:
-    source = DatabaseSource(lambda: Database.open(database, create=False), database)
-    return {"trial": trial, "outcomes": Outcomes(source, trial)}
+def kept(database: Place, trial: Trial) -> dict[str, Any]:
+    return {"trial": trial, "outcomes": Outcomes(source(database), trial)}
 
 
 @asynccontextmanager
-async def asking(echo: Echo, database: Path, trial: Trial) -> AsyncIterator[openai.AsyncOpenAI]:
+async def asking(echo: Echo, database: Place, trial: Trial) -> AsyncIterator[openai.AsyncOpenAI]:
     async with (
         behind(echo, database, **kept(database, trial)) as (url, _),
         openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="x", max_retries=0) as client,
@@ -56,7 +58,7 @@ def test_shares_are_kept_and_grow_without_moving_anyone() -> None:
     assert all(small.arm(name) == large.arm(name) for name in names if large.arm(name) != "untaught")
 
 
-async def test_the_holdout_goes_out_as_it_came_at_every_turn(library: Library, database: Path) -> None:
+async def test_the_holdout_goes_out_as_it_came_at_every_turn(library: Library, database: Place) -> None:
     trial, echo = Trial(0.5), Echo()
     async with asking(echo, database, trial) as client:
         for arm, said in (("untaught", "held-out"), ("live", "on")):
@@ -71,7 +73,7 @@ async def test_the_holdout_goes_out_as_it_came_at_every_turn(library: Library, d
         assert {arm: tally.conversations for arm, tally in tallies(db, "default").items()} == {"untaught": 1, "live": 1}
 
 
-async def test_the_opening_names_a_conversation(library: Library, database: Path) -> None:
+async def test_the_opening_names_a_conversation(library: Library, database: Place) -> None:
     echo = Echo()
     async with asking(echo, database, Trial(0.5)) as client:
         found = set()
@@ -81,7 +83,7 @@ async def test_the_opening_names_a_conversation(library: Library, database: Path
     assert len(found) == 1
 
 
-async def test_a_split_between_two_releases(library: Library, database: Path) -> None:
+async def test_a_split_between_two_releases(library: Library, database: Place) -> None:
     first = library.releases()[0].hash
     for strategy in library.strategies():
         if strategy.text == LATE:
@@ -96,7 +98,7 @@ async def test_a_split_between_two_releases(library: Library, database: Path) ->
             assert (LATE in echo.seen[-1].body.decode()) is (arm == "other")
 
 
-async def test_what_is_told_of_a_conversation_stays(library: Library, database: Path) -> None:
+async def test_what_is_told_of_a_conversation_stays(library: Library, database: Place) -> None:
     trial = Trial(0.5)
     async with behind(Echo(), database, **kept(database, trial)) as (url, _), plain() as session:
         body = {"model": "m", "messages": TURNS[:1], "preceptor": {"conversation": named(trial, "live")}}

@@ -1,19 +1,10 @@
 """Records: kept behind their maker's back, replaced when kept again, read back in their order."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
 from preceptor.storage.database import Database
 from preceptor.storage.records import Records
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "p.db") as database:
-        yield database
 
 
 def test_they_come_back_in_their_order_and_once(db: Database) -> None:
@@ -37,7 +28,7 @@ def test_what_could_not_be_written_is_told(db: Database) -> None:
     with db.begin() as connection:
         connection.execute(sa.text("DROP TABLE records"))
     records.keep("r1", "served", "k1", {})
-    with pytest.raises(Exception, match="no such table"):
+    with pytest.raises(Exception, match=r"no such table|does not exist"):
         records.written()
-    with pytest.raises(Exception, match="no such table"):
+    with pytest.raises(Exception, match=r"no such table|does not exist"):
         records.keep("r1", "served", "k2", {})

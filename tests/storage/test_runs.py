@@ -3,20 +3,12 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from preceptor.errors import Conflict, NotFound
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Runs
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "p.db") as database:
-        yield database
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Vectors come out bit for bit as they went in."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,8 @@ from preceptor.storage.vectors import Vectors
 
 
 @pytest.fixture
-def vectors(tmp_path: Path) -> Iterator[Vectors]:
-    with Database.open(tmp_path / "p.db") as db:
-        yield Vectors(db)
+def vectors(db: Database) -> Vectors:
+    return Vectors(db)
 
 
 def test_vectors_are_kept_by_embedder_and_text(vectors: Vectors) -> None:

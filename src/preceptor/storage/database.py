@@ -14,21 +14,26 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
 import anyio.to_thread
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from preceptor.errors import Defect, NotFound, UserError
-from preceptor.storage import migrations, sqlite
-from preceptor.storage.locks import Locks
+from preceptor.storage import migrations, postgres, sqlite
+from preceptor.storage.locks import FileLocks, Locks, ServerLocks
 from preceptor.storage.writer import Writer
 
 ResultT = TypeVar("ResultT")
+
+PATIENCE = 300.0
+"""Seconds to wait for a server that went away: longer than it takes to restart one, so that a run goes on by itself."""
+CLOSING = 10.0
+"""Seconds to wait for one when all is over."""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -44,20 +49,26 @@ metadata = sa.MetaData(
 class Database:
     """An open database. Use `open`; close it, or use it as a context manager."""
 
-    def __init__(self, engine: sa.Engine, name: str) -> None:
+    def __init__(self, engine: sa.Engine, name: str, patience: float = PATIENCE) -> None:
         self.name = name
         """How messages call it: the file's path, or the URL without its password."""
         self._engine = engine
         self._writing = threading.Lock()
         self._owner: int | None = None
-        self._writer = Writer(self.begin)
-        self._locks = Locks(engine, name)
+        self._writer = Writer(self.begin, _undone)
+        self._server: postgres.Server | None = None
+        self._locks: Locks = FileLocks(name)
+        if engine.dialect.name != "sqlite":
+            locks = self._locks = ServerLocks(engine)
+            self._server = postgres.Server(engine, name, patience, locks.renew)
+        sa.event.listen(engine, "before_cursor_execute", _refuse_nul)
 
     @classmethod
-    def open(cls, url: str | Path, *, create: bool = True) -> "Database":
+    def open(cls, url: str | Path, *, create: bool = True, patience: float = PATIENCE) -> "Database":
         """Open a database and bring its schema up to date.
 
-        `url` is a path or an SQLAlchemy URL. Without `create`, a file that is not there is an error.
+        `url` is a path or an SQLAlchemy URL. Without `create`, a file that is not there is an error, as is a server's
+        database without our tables. `patience`: seconds to wait for a server that went away after it was reached here.
 
         Raises:
             NotFound: there is no such file, or no such place.
@@ -68,18 +79,24 @@ class Database:
         name = parsed.database or "" if _is_sqlite(parsed) else parsed.render_as_string(hide_password=True)
         if _is_sqlite(parsed):
             _check_place(name, create)
-        database = cls(_engine(parsed), name)
+        database = cls(_engine(parsed), name, patience)
         try:
-            migrations.upgrade(database.begin, database.reading, name)
+            with database._explained():
+                database._upgrade(create)
         except BaseException:
             database.close()
             raise
         return database
 
+    def _upgrade(self, create: bool) -> None:
+        preparing = self._server.preparing if self._server else self.begin
+        settle = postgres.settle if self._server else None
+        migrations.upgrade(preparing, self.reading, self.name, create=create, settle=settle)
+
     @property
     def journal(self) -> Literal["wal", "rollback", "server"]:
         """How commits are made safe; `doctor` shows it. ``rollback`` where SQLite's WAL has its old fault."""
-        if self._engine.dialect.name != "sqlite":
+        if self._server:
             return "server"
         return sqlite.journal_for(sqlite3.sqlite_version_info[:3])
 
@@ -88,7 +105,7 @@ class Database:
         """A transaction that may write: committed at the end of the block, rolled back if it raises.
 
         Raises:
-            UserError, Conflict: the disk or the file does not allow it; nothing of the block was kept.
+            UserError, Conflict: the disk, the file or the server does not allow it; nothing of the block was kept.
             Defect: the calling thread is already inside such a block.
         """
         if self._owner == threading.get_ident():
@@ -97,7 +114,7 @@ class Database:
         with self._writing, self._explained():
             self._owner = threading.get_ident()
             try:
-                with self._engine.begin() as connection:
+                with self._server.writing() if self._server else self._engine.begin() as connection:
                     yield connection
             finally:
                 self._owner = None
@@ -105,17 +122,19 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A consistent view that must not write."""
-        with self._explained(), self._engine.connect() as connection:
-            options: dict[str, Any] = {"reading": True}
-            if self._engine.dialect.name != "sqlite":
-                options["isolation_level"] = "REPEATABLE READ"
-            with connection.execution_options(**options).begin():
-                yield connection
+        with self._explained(), self._server.reading() if self._server else self._viewing() as connection:
+            yield connection
+
+    @contextmanager
+    def _viewing(self) -> Iterator[sa.Connection]:
+        with self._engine.connect() as connection, connection.execution_options(reading=True).begin():
+            yield connection
 
     async def write(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
         """Run `work` in a transaction shared with whoever else is waiting; return when it is on disk.
 
-        A `work` that raises is undone alone, and its exception is raised here.
+        A `work` that raises is undone alone, and its exception is raised here. Where a server went away before it was
+        kept, it is run again when the server is back; so it must change nothing but the database.
 
         Raises:
             UserError, Conflict: as `begin`.
@@ -138,20 +157,27 @@ class Database:
 
         return await anyio.to_thread.run_sync(run)
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
         """Hold a named lock that dies with this process; see `Locks.hold`."""
-        return self._locks.hold(name)
+        with self._explained(), self._locks.hold(name):
+            yield
 
     def check(self) -> tuple[str, ...]:
         """Read the whole database and say what is wrong with it; empty when nothing is."""
-        if self._engine.dialect.name != "sqlite":
-            return ()
+        if self._server:
+            with self._explained():
+                return postgres.damage(self._engine)
         with self.reading() as connection:
             rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
         return tuple(row for row in rows if row != "ok")
 
     def close(self) -> None:
+        if self._server:
+            self._server.patience = min(self._server.patience, CLOSING)
         self._writer.close()
+        if self._server:
+            self._server.forget()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -165,22 +191,45 @@ class Database:
         try:
             yield
         except DBAPIError as fault:
-            told = sqlite.explain(fault, self.name) or _unreachable(fault, self.name)
+            told = (postgres if self._server else sqlite).explain(fault, self.name)
             if told is None:
                 raise
             raise told from fault
+        except UnicodeEncodeError as fault:
+            raise UserError(f"A text holds half of a character (a lone surrogate): {fault.object[:40]!r}.") from fault
+
+
+def _undone(fault: BaseException) -> bool:
+    """Whether a transaction ended so that nothing of it was kept, and the same may work if it is done again."""
+    cause = fault.__cause__
+    return isinstance(cause, DBAPIError) and postgres.away(cause)
+
+
+def _refuse_nul(
+    connection: sa.Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    """SQLite would take what PostgreSQL cannot hold, and a library could not move.
+
+    Raises:
+        UserError
+    """
+    for row in parameters if executemany else (parameters,):
+        for value in row.values() if isinstance(row, dict) else row:
+            if isinstance(value, str) and "\0" in value:
+                raise UserError(f"The text {value[:40]!r} holds a character that is none (NUL).")
 
 
 def _url(url: str | Path) -> sa.URL:
     if isinstance(url, Path) or "://" not in url:
         return sa.URL.create("sqlite", database=str(url))
     try:
-        parsed = sa.make_url(url)
-        parsed.get_dialect()
+        parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1))
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise NoSuchModuleError
     except (ArgumentError, NoSuchModuleError):
         # The URL may hold a password, so it is not repeated.
         raise UserError("The database URL cannot be used. Give a path, sqlite:///PATH or postgresql://…") from None
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+    return parsed if _is_sqlite(parsed) else parsed.set(drivername="postgresql+psycopg")
 
 
 def _is_sqlite(url: sa.URL) -> bool:
@@ -188,14 +237,15 @@ def _is_sqlite(url: sa.URL) -> bool:
 
 
 def _engine(url: sa.URL) -> sa.Engine:
-    # Readers are threads of ours, so the pool needs no limit of its own.
-    try:
+    if _is_sqlite(url):
+        # Readers are threads of ours, so the pool needs no limit of its own.
         engine = sa.create_engine(url, max_overflow=-1)
+        sqlite.prepare(engine)
+        return engine
+    try:
+        return postgres.engine(url)
     except ImportError as fault:
         raise UserError(f"This database needs {fault.name!r}. Install preceptor with its 'postgres' extra.") from None
-    if _is_sqlite(url):
-        sqlite.prepare(engine)
-    return engine
 
 
 def _check_place(name: str, create: bool) -> None:
@@ -212,11 +262,3 @@ def _check_place(name: str, create: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise UserError(f"The folder {str(path.parent)!r} cannot be made: {fault.strerror}.") from None
-
-
-def _unreachable(fault: DBAPIError, name: str) -> UserError | None:
-    """For servers: away, full, or refusing us; their own words say it best."""
-    if isinstance(fault, OperationalError) and not isinstance(fault.orig, sqlite3.Error):
-        reason = str(fault.orig).strip().splitlines()
-        return UserError(f"The database {name!r} could not be used: {reason[0] if reason else 'no reason given'}.")
-    return None

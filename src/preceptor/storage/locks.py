@@ -9,35 +9,44 @@ same for a session (advisory lock).
 import fcntl
 import hashlib
 import os
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from preceptor.errors import Conflict, UserError
+from preceptor.storage.postgres import NAMED
+
+GRACE = 1.0
+"""Seconds that a server is given to notice that a session has ended which held a lock: one of ours that broke, or that
+of a process that was killed just now."""
 
 
-class Locks:
+class Locks(Protocol):
     """The locks of one database."""
 
-    def __init__(self, engine: sa.Engine, name: str) -> None:
-        self._engine = engine
-        self._folder = Path(f"{name}-locks")
-
-    @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
+    def hold(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock for the length of the block.
 
         Raises:
             Conflict: somebody else holds it; the message says who, where that is known.
         """
-        held = self._file(name) if self._engine.dialect.name == "sqlite" else self._advisory(name)
-        with held:
-            yield
+
+
+class FileLocks:
+    """Locks beside a file."""
+
+    def __init__(self, database: str) -> None:
+        self._folder = Path(f"{database}-locks")
 
     @contextmanager
-    def _file(self, name: str) -> Iterator[None]:
+    def hold(self, name: str) -> Iterator[None]:
         path = self._folder / f"{name}.lock"
         handle = _acquire(path, name)
         try:
@@ -49,16 +58,91 @@ class Locks:
             path.unlink(missing_ok=True)
             os.close(handle)
 
+
+@dataclass
+class _Held:
+    connection: sa.Connection
+    session: int
+    """The server's process for it."""
+
+
+class ServerLocks:
+    """Locks of sessions with a server. A server that was restarted has forgotten them: `renew` takes them again."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._held: dict[str, _Held] = {}
+        self._guard = threading.Lock()
+
     @contextmanager
-    def _advisory(self, name: str) -> Iterator[None]:
-        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
-                raise Conflict(f"{name!r} is in use by another process. Wait for it, or stop it first.")
-            try:
-                yield
-            finally:
-                connection.scalar(sa.select(sa.func.pg_advisory_unlock(key)))
+    def hold(self, name: str) -> Iterator[None]:
+        with self._guard:
+            self._held[name] = self._take(name)
+        try:
+            yield
+        finally:
+            with self._guard:
+                _drop(self._held.pop(name), name)
+
+    def renew(self) -> None:
+        """See that the locks held here still are.
+
+        Raises:
+            Conflict: somebody else took one meanwhile. What was begun under it must not go on.
+        """
+        with self._guard:
+            for name, held in self._held.items():
+                if not _lives(held):
+                    held.connection.close()
+                    self._held[name] = self._take(name, before=held.session)
+
+    def _take(self, name: str, before: int | None = None) -> _Held:
+        """`before`: our own session that broke; the server may not have noticed."""
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            until = time.monotonic() + GRACE
+            while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_key(name)))):
+                holder = _holder(connection, name)
+                if holder is not None and time.monotonic() > until:
+                    who = holder.application_name.removeprefix(NAMED) or "another process"
+                    raise Conflict(f"{name!r} is in use by {who}. Wait for it, or stop it first.")
+                if holder is not None and holder.pid == before:
+                    connection.scalar(sa.select(sa.func.pg_terminate_backend(before)))
+                time.sleep(0.02)
+            return _Held(connection, connection.scalar(sa.select(sa.func.pg_backend_pid())) or 0)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+
+
+def _lives(held: _Held) -> bool:
+    try:
+        return held.connection.scalar(sa.select(sa.func.pg_backend_pid())) == held.session
+    except DBAPIError:
+        return False
+
+
+def _drop(held: _Held, name: str) -> None:
+    # With a broken session its locks are gone, too.
+    with suppress(DBAPIError):
+        held.connection.scalar(sa.select(sa.func.pg_advisory_unlock(_key(name))))
+    held.connection.close()
+
+
+_HOLDER = sa.text(
+    "SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+    "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = "
+    ":key AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def _holder(connection: sa.Connection, name: str) -> Any:
+    """Who holds a lock; None: nobody any more."""
+    return connection.execute(_HOLDER, {"key": _key(name)}).first()
 
 
 def _acquire(path: Path, name: str) -> int:

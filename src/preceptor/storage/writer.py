@@ -4,6 +4,8 @@ Whatever is waiting when the thread comes round goes into one transaction, each 
 one that fails takes nothing else with it; then one commit, and only then is anyone told. A commit costs a few
 synchronous disk writes; a hundred callers share them. Work that nobody waits for does not begin one by itself: for a
 moment it waits for work that somebody does wait for, which would else come just too late and wait for two commits.
+
+A transaction that a server ended before it was kept is done again, as a whole: pieces change nothing but the database.
 """
 
 import threading
@@ -20,6 +22,8 @@ from sqlalchemy.exc import DBAPIError
 
 Work = Callable[[sa.Connection], Any]
 
+TRIES = 20
+"""Of one transaction; each waits for the server by itself. A piece that makes a server fall must not do so for ever."""
 PATIENCE = 0.05
 """Seconds that work nobody waits for waits for company: longer than it takes to ask the next question after a reply."""
 
@@ -34,8 +38,15 @@ class _Job:
 class Writer:
     """Runs pieces of work inside shared transactions, in the order they came."""
 
-    def __init__(self, begin: Callable[[], AbstractContextManager[sa.Connection]], patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        begin: Callable[[], AbstractContextManager[sa.Connection]],
+        undone: Callable[[BaseException], bool] = lambda fault: False,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`undone`: whether a transaction ended so that nothing of it was kept, and may simply be done again."""
         self._begin = begin
+        self._undone = undone
         self._patience = patience
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -87,14 +98,26 @@ class Writer:
         if not jobs:
             return
         try:
-            with self._begin() as connection:
-                outcomes = [_attempt(connection, job.work) for job in jobs]
+            outcomes = self._kept(jobs)
         except BaseException as fault:
             for job in jobs:
                 job.future.set_exception(fault)
             return
         for job, tell in zip(jobs, outcomes, strict=True):
             tell(job.future)
+
+    def _kept(self, jobs: list[_Job]) -> list[Callable[["Future[Any]"], None]]:
+        """What to tell the owners, once it is on disk."""
+        for left in reversed(range(TRIES)):
+            try:
+                with self._begin() as connection:
+                    outcomes = [_attempt(connection, job.work) for job in jobs]
+            except Exception as fault:
+                if not left or not self._undone(fault):
+                    raise
+            else:
+                return outcomes
+        raise AssertionError("the last try returns or raises")
 
 
 def _attempt(connection: sa.Connection, work: Work) -> Callable[["Future[Any]"], None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from preceptor.errors import Conflict, UserError
+from preceptor.errors import Conflict, NotFound, UserError
 
 HEAD = "0006"
 """The newest step, so that opening a database that is up to date need not load Alembic."""
@@ -19,32 +19,58 @@ _Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 _one_at_a_time = threading.Lock()  # Alembic's `op` belongs to the process
 
 
-def upgrade(begin: _Transaction, reading: _Transaction, name: str) -> None:
-    """Bring a database up to `HEAD`, in one transaction.
+def upgrade(
+    begin: _Transaction,
+    reading: _Transaction,
+    name: str,
+    *,
+    create: bool = True,
+    settle: Callable[[sa.Connection, str], None] | None = None,
+) -> None:
+    """Bring a database up to `HEAD`, in one transaction. `settle`: what else is to be done in it.
 
     Raises:
+        NotFound: there is nothing of ours, and `create` is not set.
         Conflict: it was made by a newer version.
         UserError: its tables are not ours.
     """
     with reading() as connection:
-        if _revision(connection, name) == HEAD:
-            return
+        current = revision(connection, name)
+    if current == HEAD:
+        return
+    if current is None and not create:
+        raise NotFound(f"There is nothing of preceptor in the database {name!r}. `preceptor teach` makes it.")
     with _one_at_a_time, begin() as connection:
-        _run(connection, _revision(connection, name), name)
+        # Another process may have been quicker.
+        if (current := revision(connection, name)) != HEAD:
+            run(connection, current, name)
+            if settle:
+                settle(connection, name)
 
 
-def _revision(connection: sa.Connection, name: str) -> str | None:
+def revision(connection: sa.Connection, name: str) -> str | None:
+    """The step a database is at; None: it is empty.
+
+    Raises:
+        UserError: its tables are not ours.
+    """
     tables = sa.inspect(connection).get_table_names()
     if "alembic_version" in tables:
         return connection.scalar(
             sa.select(sa.column("version_num", sa.String)).select_from(sa.table("alembic_version"))
         )
-    if tables and connection.dialect.name == "sqlite":
-        raise UserError(f"{name!r} belongs to another program (table {tables[0]!r}). Name another file.")
+    if tables:
+        other = "file" if connection.dialect.name == "sqlite" else "database, or give us a schema of our own"
+        raise UserError(f"{name!r} belongs to another program (table {tables[0]!r}). Name another {other}.")
     return None
 
 
-def _run(connection: sa.Connection, current: str | None, name: str) -> None:
+def run(connection: sa.Connection, current: str | None, name: str, to: str = HEAD) -> None:
+    """Run the steps from `current` up to `to`.
+
+    Raises:
+        Conflict: `current` or `to` is no step of this version.
+    """
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
@@ -52,11 +78,13 @@ def _run(connection: sa.Connection, current: str | None, name: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
-    if current is not None and current not in {step.revision for step in script.walk_revisions()}:
-        raise Conflict(
-            f"The database {name!r} was made by a newer version of preceptor (schema {current!r}, this one knows "
-            f"{HEAD!r}). Upgrade preceptor; nothing was changed."
-        )
-    with EnvironmentContext(config, script, fn=lambda rev, _: script._upgrade_revs(HEAD, rev)) as environment:
+    known = {step.revision for step in script.walk_revisions()}
+    for step in (current, to):
+        if step is not None and step not in known:
+            raise Conflict(
+                f"The database {name!r} was made by a newer version of preceptor (schema {step!r}, this one knows "
+                f"{HEAD!r}). Upgrade preceptor; nothing was changed."
+            )
+    with EnvironmentContext(config, script, fn=lambda rev, _: script._upgrade_revs(to, rev)) as environment:
         environment.configure(connection=connection, transactional_ddl=True)
         environment.run_migrations()
