@@ -97,7 +97,7 @@ def entry_of(row: Any) -> Entry:
 def read(connection: sa.Connection, library: str, wanted: Wanted | None = None) -> Iterator[Entry]:
     """The lines in order, without having all of them in memory."""
     found = sa.select(tables.trail).where(*_matching(library, wanted or Wanted())).order_by(tables.trail.c.n)
-    yield from map(entry_of, connection.execution_options(yield_per=500).execute(found))
+    yield from map(entry_of, connection.execute(found, execution_options={"yield_per": 500}))
 
 
 def page(connection: sa.Connection, library: str, wanted: Wanted, before: int | None, limit: int) -> tuple[Entry, ...]:

@@ -66,7 +66,7 @@ class Records:
         mine = (records.c.run == run) & (records.c.kind == kind)
         wanted = sa.select(records.c.key, records.c.n, records.c.body).where(mine).order_by(records.c.n, records.c.key)
         with self._db.reading() as connection:
-            for row in connection.execution_options(yield_per=_AT_A_TIME).execute(wanted):
+            for row in connection.execute(wanted, execution_options={"yield_per": _AT_A_TIME}):
                 yield Record(row.key, row.n, row.body)
 
     def count(self, run: str, kind: str) -> int:
