@@ -1,6 +1,6 @@
 """`preceptor serve`: the gateway."""
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from preceptor.serving.siblings import Siblings
     from preceptor.settings.project import Project
     from preceptor.settings.schema import Simulated
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Where to listen; serving.port.")] = None,
     host: Annotated[str | None, typer.Option(help="Which address to listen on; serving.host.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that serve; serving.workers.")] = None,
     unsafe_open: Annotated[
         bool, typer.Option("--unsafe-open", help="Listen beyond this machine without keys: whoever gets there may ask.")
     ] = False,
@@ -43,22 +45,43 @@ def serve(
     keyless = unsafe_open or near(host)
     _check_keys(loaded, host, keyless)
     with listening(host, port) as taken:
-        _run(loaded, taken, host, keyless)
+        _run(loaded, taken, host, keyless, workers or section.workers)
 
 
-def _run(project: "Project", taken: "socket.socket", host: str, keyless: bool) -> None:
+def application(
+    stack: ExitStack, project: "Project", host: str, world: str | None, keyless: bool, siblings: "Siblings | None" = None
+) -> "ASGIApp":
+    """The gateway, and the review where it is to carry that; what has to be closed goes on the stack.
+
+    Args:
+        host: the address it is listened for on.
+        world: the URL of the simulated student, if there is one.
+        keyless: everybody is admitted while no key was ever made.
+        siblings: the other processes that serve it.
+    """
+    from preceptor.cli.reviewing import review
+    from preceptor.serving.siblings import ALONE
+    from preceptor.settings import serving
+    from preceptor.web.mounted import Mounted
+
+    gateway = serving.gateway(project, world, keyless=keyless, siblings=siblings or ALONE)
+    if not project.settings.serving.review:
+        return gateway
+    return Mounted(gateway, stack.enter_context(review(project, host)))
+
+
+def _run(project: "Project", taken: "socket.socket", host: str, keyless: bool, workers: int) -> None:
     import uvloop
 
     try:
-        uvloop.run(_serve(project, taken, host, keyless))
+        uvloop.run(_serve(project, taken, host, keyless, workers))
     except KeyboardInterrupt:
         return
 
 
-async def _serve(project: "Project", taken: "socket.socket", host: str, keyless: bool) -> None:
+async def _serve(project: "Project", taken: "socket.socket", host: str, keyless: bool, workers: int) -> None:
     import uvicorn
 
-    from preceptor.cli.reviewing import review
     from preceptor.cli.tables import mark
     from preceptor.serving.server import config
     from preceptor.settings import serving
@@ -67,13 +90,37 @@ async def _serve(project: "Project", taken: "socket.socket", host: str, keyless:
     async with AsyncExitStack() as stack:
         played = serving.simulated(project)
         world = await stack.enter_async_context(_student(project, played)) if played else None
-        gateway = serving.gateway(project, world, keyless=keyless)
-        app: ASGIApp = gateway
-        if project.settings.serving.review:
-            app = Mounted(gateway, stack.enter_context(review(project, host)))
+        # Made even where workers serve: what is wrong with the settings is said once, and here.
+        app = application(stack.enter_context(ExitStack()), project, host, world, keyless)
+        if isinstance(app, Mounted):
             typer.echo(f"The review is at {url(host, taken, app.path)}.")
         typer.echo(f"The gateway answers at {url(host, taken, '/v1')}{mark(project.simulated)}. Stop it with Ctrl-C.")
-        await uvicorn.Server(config(app)).serve([taken])
+        if workers == 1:
+            await uvicorn.Server(config(app)).serve([taken])
+        else:
+            await _together(project, taken, host, world, keyless, workers)
+
+
+async def _together(
+    project: "Project", taken: "socket.socket", host: str, world: str | None, keyless: bool, workers: int
+) -> None:
+    """Raises: typer.Exit: the workers cannot start."""
+    from preceptor.cli.worker import COMMAND, Letter
+    from preceptor.serving.workers import Unstarted, Workers
+
+    with ExitStack() as stack:
+        own = [stack.enter_context(listening("127.0.0.1", 0)) for _ in range(workers)]
+        urls = tuple(url("127.0.0.1", one, "") for one in own)
+        folder, settings = str(project.folder.resolve()), project.settings.model_dump_json()
+        letters = [
+            Letter(folder, settings, host, world, keyless, number, taken.fileno(), one.fileno(), urls).line()
+            for number, one in enumerate(own)
+        ]
+        try:
+            await Workers(COMMAND, letters, [taken, *own], lambda said: typer.echo(said, err=True)).run()
+        except Unstarted as fault:
+            typer.echo(str(fault), err=True)
+            raise typer.Exit(1) from None
 
 
 @asynccontextmanager

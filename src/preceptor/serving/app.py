@@ -28,6 +28,7 @@ from preceptor.serving.protocols.responses import Responses
 from preceptor.serving.refusals import Refused
 from preceptor.serving.relay import Receive, Scope, Send, Trip, forwarded, relay
 from preceptor.serving.releases import Releases
+from preceptor.serving.siblings import ALONE, OWN, Siblings
 from preceptor.serving.splice import Edit, quoted
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstreams
@@ -65,6 +66,7 @@ class Gateway:
         beside: Sequence[Beside] = (),
         trial: Trial = NO_TRIAL,
         outcomes: Outcomes | None = None,
+        siblings: Siblings = ALONE,
     ) -> None:
         self.upstreams = upstreams
         self.releases = releases
@@ -74,6 +76,7 @@ class Gateway:
         self.finder = finder or Finder()
         self.coach = Coach(releases, self.finder, trial)
         self.outcomes = outcomes
+        self.siblings = siblings
         self.beside = (*beside, outcomes) if outcomes else tuple(beside)
         self._documents: dict[bool, bytes] = {}
         """The served document, by whether keys are asked for."""
@@ -270,7 +273,10 @@ class Gateway:
             {line.upstream.name: line.healthy for line in self.upstreams.lines},
             sum(one.lost for one in self.beside),
         )
-        await _answer(send, visit, 200, self.metrics.text(), CONTENT_TYPE)
+        text = self.metrics.text()
+        if scope["query_string"] != OWN:
+            text = await self.siblings.gather(text)
+        await _answer(send, visit, 200, text, CONTENT_TYPE)
 
     async def _document(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         visit.route = "openapi"

@@ -355,6 +355,8 @@ class ServingSection(Section):
     """Which of this machine's addresses to listen on."""
     port: Annotated[int, pydantic.Field(ge=0, le=65535)] = 8800
     """Where to listen. 0: a free one, told at the start."""
+    workers: Count = 1
+    """Processes that serve; more than one use more than one processor. Each holds a copy of the library."""
     body_mb: Count = 32
     """Longest request, in MiB; a longer one is refused with 413. Images come inside requests."""
     body_seconds: Annotated[float, pydantic.Field(gt=0)] = 60.0

@@ -15,6 +15,7 @@ from preceptor.serving.log import AccessLog
 from preceptor.serving.outcomes import Outcomes
 from preceptor.serving.recording import Recorder
 from preceptor.serving.releases import DatabaseSource, Releases
+from preceptor.serving.siblings import ALONE, Siblings
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
 from preceptor.serving.visit import Beside
@@ -105,8 +106,9 @@ def keyed(project: Project) -> bool:
         source.close()
 
 
-def gateway(project: Project, world: str | None = None, *, keyless: bool = True) -> Gateway:
+def gateway(project: Project, world: str | None = None, *, keyless: bool = True, siblings: Siblings = ALONE) -> Gateway:
     """The gateway of a project; see `upstreams`. `keyless`: everybody is admitted while no key was ever made.
+    `siblings`: other processes of the same gateway.
 
     Raises:
         SettingsError: a key is not set.
@@ -130,6 +132,7 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True)
         beside=beside(project),
         trial=drawn,
         outcomes=Outcomes(lookout.source(), drawn),
+        siblings=siblings,
         finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000),
     )
 
