@@ -49,7 +49,12 @@ def serve(
 
 
 def application(
-    stack: ExitStack, project: "Project", host: str, world: str | None, keyless: bool, siblings: "Siblings | None" = None
+    stack: ExitStack,
+    project: "Project",
+    host: str,
+    world: str | None,
+    keyless: bool,
+    siblings: "Siblings | None" = None,
 ) -> "ASGIApp":
     """The gateway, and the review where it is to carry that; what has to be closed goes on the stack.
 
