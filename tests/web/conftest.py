@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.types import ASGIApp
 
 from preceptor.dialogue.conversation import Context, Turn
+from preceptor.library.desk import Desk
 from preceptor.library.model import Effect, Evidence, Scenario, Strategy
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
@@ -100,7 +101,7 @@ def db(tmp_path: Path) -> Iterator[Database]:
 def house(db: Database) -> House:
     library = Library(db)
     furnish(library)
-    return House(library, Runs(db))
+    return House(Desk(library), Runs(db))
 
 
 @pytest.fixture

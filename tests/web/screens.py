@@ -2,6 +2,11 @@
 
 SCREENS = (
     "/queue",
+    "/queue?state=all&flagged=yes&sort=risk",
+    "/queue?q=nothing+has+this",
+    "/queue/all",
+    "/strategies/st-refund",
+    "/strategies/st-name",
     "/trail",
     "/nothing-here",
 )

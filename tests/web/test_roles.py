@@ -22,6 +22,17 @@ MATRIX: dict[str, Role | None] = {
     "POST /sign-in": EVERYBODY,
     "POST /sign-out": "viewer",
     "GET /queue": "viewer",
+    "GET /queue/all": "approver",
+    "POST /queue/all/approve": "approver",
+    "POST /queue/all/reject": "approver",
+    "GET /strategies/{id}": "viewer",
+    "POST /strategies/{id}/approve": "approver",
+    "POST /strategies/{id}/reject": "approver",
+    "POST /strategies/{id}/reopen": "approver",
+    "POST /strategies/{id}/edit-and-approve": "approver",
+    "POST /strategies/{id}/edit": "editor",
+    "POST /strategies/{id}/defer": "editor",
+    "POST /strategies/{id}/comment": "editor",
     "GET /trail": "viewer",
 }
 """The lowest role that may."""
@@ -35,7 +46,7 @@ def test_the_table_is_the_one_written_down_here() -> None:
 async def test_each_route_for_each_role(house: House, role: Role) -> None:
     """Whoever may not is told so and nothing happens; whoever may gets past, whatever the page then says."""
     async with Visitor(app(house, alone(role))) as visitor:
-        before = house.library.trail()
+        before = house.desk.library.trail()
         for route, lowest in sorted(MATRIX.items(), key=lambda line: line[0]):
             if lowest is None or ROLES.index(role) >= ROLES.index(lowest):
                 continue
@@ -45,7 +56,7 @@ async def test_each_route_for_each_role(house: House, role: Role) -> None:
             answer = await (visitor.get(path) if method == "GET" else visitor.post(path))
             assert answer.status_code == 403, route
             assert f"the role of {lowest}" in answer.text, route
-        assert house.library.trail() == before
+        assert house.desk.library.trail() == before
         for route, lowest in MATRIX.items():
             method, path = route.split(" ")
             if method == "GET" and (lowest is None or ROLES.index(role) >= ROLES.index(lowest)):

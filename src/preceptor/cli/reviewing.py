@@ -38,10 +38,12 @@ def review(project: "Project", host: str, name: str | None = None) -> "Iterator[
 
 def house(project: "Project", db: "Database") -> "House":
     """What the pages draw on."""
+    from preceptor.library.desk import Desk
     from preceptor.storage.runs import Runs
     from preceptor.web.house import House
 
-    return House(project.library(db), Runs(db), project.simulated)
+    desk = Desk(project.library(db), project.settings.library.four_eyes)
+    return House(desk, Runs(db), project.simulated)
 
 
 def admission(project: "Project", db: "Database", host: str, name: str | None = None) -> "Admission":

@@ -163,6 +163,8 @@ class BudgetSection(Section):
 class LibrarySection(Section):
     """Who decides what may reach customers."""
 
+    four_eyes: bool = False
+    """true: in the review, who wrote or edited a strategy's wording may not approve it."""
     approve_by_rule: bool = False
     """true: what passed the measured gate and carries no warning is approved without a person. false: only what a
     person approved can be released."""

@@ -6,13 +6,16 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from preceptor.web import seal
+from preceptor.evaluation.rendering.charts import Scale
+from preceptor.web import seal, wording
+from preceptor.web.diffing import sides
 from preceptor.web.navigation import NAVIGATION
 from preceptor.web.people import ROLES
 from preceptor.web.statics import asset
 from preceptor.web.visits import Visit
 
-MINUS = "−"
+WHOLE = Scale(-1.0, 1.0, 0.5)
+"""Of wins less losses: from always worse to always better."""
 
 
 def environment() -> Environment:
@@ -28,27 +31,19 @@ def environment() -> Environment:
         asset=asset,
         NAVIGATION=NAVIGATION,
         ROLES=ROLES,
-        plural=plural,
+        plural=wording.plural,
+        words=wording,
+        sides=sides,
+        whole=WHOLE,
         seal=_seal,
     )
-    made.filters.update(bit=lambda text: quote(str(text), safe=""), day=day, moment=moment, signed=signed)
+    made.filters.update(bit=lambda text: quote(str(text), safe=""), day=day, moment=moment, signed=wording.signed)
     return made
 
 
 def _seal(visit: Visit) -> Markup:
     """The hidden field that every form needs."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(seal.FIELD, visit.seal)
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """``1 strategy``, ``1,200 strategies``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """``+0.31``, ``−0.05``, ``0.00``."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
 
 
 def day(iso: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from preceptor.library.store import Library
+from preceptor.library.desk import Desk
 from preceptor.storage.runs import Runs
 
 
@@ -10,7 +10,8 @@ from preceptor.storage.runs import Runs
 class House:
     """Everything a page may ask. Its parts are safe to use from worker threads."""
 
-    library: Library
+    desk: Desk
+    """The library, with the owner's rules for deciding."""
     runs: Runs
     simulated: bool = False
     """A model is a simulated one: every page says so."""

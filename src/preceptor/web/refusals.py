@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from preceptor.errors import Conflict, NotFound, PreceptorError, ProviderError, UserError
+from preceptor.errors import Conflict, Forbidden, NotFound, PreceptorError, ProviderError, UserError
 
 
 @dataclass
@@ -33,6 +33,8 @@ def status_of(fault: PreceptorError) -> int:
     match fault:
         case NotFound():
             return 404
+        case Forbidden():
+            return 403
         case Conflict():
             return 409
         case UserError():

@@ -30,6 +30,8 @@ class Said:
 
     text: str
     tone: Tone = "good"
+    link: str = ""
+    """Where one can look at it again: an address of ours."""
 
 
 def value_of(request: HTTPConnection) -> str | None:
@@ -58,7 +60,7 @@ def put(response: Response, value: str, request: HTTPConnection) -> None:
 
 def say(response: Response, said: Said, value: str, request: HTTPConnection) -> None:
     """Leave a message for the page that comes next."""
-    body = base64.urlsafe_b64encode(orjson.dumps([said.text[:1000], said.tone])).decode()
+    body = base64.urlsafe_b64encode(orjson.dumps([said.text[:600], said.tone, said.link[:1000]])).decode()
     _set(response, SAID, f"{body}.{_mark(value, body)}", request, seconds=60)
 
 
@@ -67,8 +69,7 @@ def hear(request: HTTPConnection, value: str) -> Said | None:
     body, _, mark = request.cookies.get(SAID, "").partition(".")
     if not body or not hmac.compare_digest(_mark(value, body).encode(), mark.encode()):
         return None
-    text, tone = orjson.loads(base64.urlsafe_b64decode(body))
-    return Said(text, tone)
+    return Said(*orjson.loads(base64.urlsafe_b64decode(body)))
 
 
 def forget(response: Response, request: HTTPConnection) -> None:

@@ -94,11 +94,11 @@ class Visit:
             seal.forget(response, self.request)
         return response
 
-    def to(self, address: str, say: str = "", tone: Tone = "good") -> Response:
-        """Go on to another page, with a message there. `address` comes from `at`."""
+    def to(self, address: str, say: str = "", tone: Tone = "good", link: str = "") -> Response:
+        """Go on to another page, with a message there that may lead to `link`. Addresses come from `at`."""
         response = RedirectResponse(address, 303)
         if say:
-            seal.say(response, Said(say, tone), self.cookie, self.request)
+            seal.say(response, Said(say, tone, link), self.cookie, self.request)
         return response
 
 

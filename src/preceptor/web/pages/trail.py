@@ -8,7 +8,7 @@ from preceptor.web.visits import Visit
 
 
 def show(visit: Visit) -> Response:
-    entries = visit.house.library.trail()[::-1]
+    entries = visit.house.desk.library.trail()[::-1]
     paging = Paging.of(visit, len(entries))
     return visit.page("trail.html", entries=entries[paging.offset : paging.last], paging=paging)
 
