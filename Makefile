@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 DEV := $(VENV)/.dev
 LOCAL := $(VENV)/.local
+# LangChain and LiteLLM ask for another OpenAI client than preceptor does, so they cannot share its environment.
+CLIENTS := .venv-clients
+OTHERS := $(CLIENTS)/.locked
 FITS := import sys; raise SystemExit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
@@ -40,6 +43,12 @@ $(LOCAL): requirements-local.lock $(LOCKED)
 	@$(PIP) install --require-hashes -r requirements-local.lock
 	@touch $@
 
+$(OTHERS): requirements-clients.lock | $(BIN)/python
+	@echo "Setting up $(CLIENTS): LangChain and LiteLLM (about 800 MB)…"
+	@test -x $(CLIENTS)/bin/python || $(BIN)/python -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --no-input -q install --require-hashes -r requirements-clients.lock
+	@touch $@
+
 .PHONY: setup
 setup: $(LOCKED) ## Install preceptor and what it needs into .venv
 
@@ -50,6 +59,13 @@ demo: $(LOCKED) ## Teach a simulated student, from nothing to a library (ARGS=�
 .PHONY: test
 test: $(DEV) ## Run the tests (ARGS=… for pytest's options)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+.PHONY: clients
+clients: $(OTHERS) ## Add LangChain and LiteLLM, in an environment of their own
+
+.PHONY: test-clients
+test-clients: $(DEV) $(OTHERS) ## Test the gateway with LangChain and LiteLLM in front of it
+	@CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(BIN)/python -m pytest tests/serving/test_other_clients.py $(ARGS)
 
 .PHONY: check
 check: $(DEV) ## Lint, formatting, types, and whether generated docs are fresh
@@ -67,9 +83,9 @@ local: $(LOCAL) ## Add the real local student: llama.cpp and SmolLM2 (compiles f
 
 .PHONY: lock
 lock: $(DEV) ## Bring the lock files up to date with pyproject.toml
-	@$(foreach lock,requirements.lock:build requirements-dev.lock:dev requirements-local.lock:build, \
-	  $(BIN)/uv pip compile -q pyproject.toml --group $(lastword $(subst :, ,$(lock))) \
-	    $(if $(findstring local,$(lock)),--extra local) $(if $(findstring -,$(lock)),-c requirements.lock) \
+	@$(foreach lock,requirements.lock:build requirements-dev.lock:dev requirements-local.lock:build requirements-clients.lock:clients, \
+	  $(BIN)/uv pip compile -q $(if $(findstring clients,$(lock)),,pyproject.toml) --group $(lastword $(subst :, ,$(lock))) \
+	    $(if $(findstring local,$(lock)),--extra local) $(if $(findstring clients,$(lock)),,$(if $(findstring -,$(lock)),-c requirements.lock)) \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" -o $(firstword $(subst :, ,$(lock))) $(ARGS) &&) true
 
@@ -94,5 +110,5 @@ bench-%: benchmarks/bench_%.py $(LOCKED)
 
 .PHONY: clean
 clean: ## Remove .venv, caches and build results
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -117,7 +117,7 @@ async def test_the_gateway_can_be_asked_by_field_and_by_headers(
     named = await create(**ASKED, **way(release=live.hash[:12], explain=True))
     assert named.headers["x-preceptor-release"] == live.hash
     assert len(orjson.loads(named.headers["x-preceptor-explain"])["strategies"]) == 2
-    with pytest.raises(anthropic.BadRequestError, match="There is no release 'ffff'"):
+    with pytest.raises(anthropic.NotFoundError, match="There is no release 'ffff'"):
         await create(**ASKED, **way(release="ffff"))
     assert [seen.json for seen in echo.seen] == [ASKED, {**ASKED, "system": SLOT}]
     assert not [name for seen in echo.seen for name in seen.headers if name.startswith("x-preceptor")]

@@ -11,7 +11,7 @@ from preceptor.cli.options import ProjectOption, SetOption
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.types import ASGIApp
 
@@ -99,7 +99,10 @@ async def _serve(project: "Project", taken: "socket.socket", host: str, keyless:
         app = application(stack.enter_context(ExitStack()), project, host, world, keyless)
         if isinstance(app, Mounted):
             typer.echo(f"The review is at {url(host, taken, app.path)}.")
-        typer.echo(f"The gateway answers at {url(host, taken, '/v1')}{mark(project.simulated)}. Stop it with Ctrl-C.")
+        there = url(host, taken, "/v1")
+        typer.echo(f"The gateway answers at {there}{mark(project.simulated)}. Stop it with Ctrl-C.")
+        for line in _told(project, there):
+            typer.echo(line)
         if workers == 1:
             await uvicorn.Server(config(app)).serve([taken])
         else:
@@ -126,6 +129,28 @@ async def _together(
         except Unstarted as fault:
             typer.echo(str(fault), err=True)
             raise typer.Exit(1) from None
+
+
+def _told(project: "Project", there: str) -> "Iterator[str]":
+    """What requests will be given, and how to try it."""
+    from preceptor.errors import PreceptorError
+    from preceptor.serving.keys import Keys
+    from preceptor.settings.serving import Lookout
+
+    name, source, keyed = project.settings.project.library, Lookout(project).source(), False
+    try:
+        live, keyed = source.live(name), bool(Keys(source.database()).all())
+        state = f"is at release {live[:12]}" if live else "has no release yet, so requests go out untaught"
+        yield f"The library {name!r} {state}." + ("" if live else " Next: preceptor library release")
+    except PreceptorError as fault:
+        yield f"The library {name!r} cannot be read, so requests go out untaught: {fault}"
+    finally:
+        source.close()
+    named = (model for upstream in project.settings.serving.upstreams.values() for model in upstream.models)
+    model = next(named, project.settings.models.student.model)
+    key = ' -H "Authorization: Bearer $KEY"' if keyed else ""
+    asked = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    yield f"Try it: curl -i {there}/chat/completions{key} -d '{asked}'"
 
 
 @asynccontextmanager
