@@ -38,8 +38,8 @@ def sides(before: str, after: str) -> Sides:
 
 def _runs(old: Sequence[str], new: Sequence[str]) -> Iterator[_Run]:
     """Whether they differ, and the words of each."""
-    keys = [[word.strip() for word in words] for words in (old, new)]
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    mine, theirs = ([word.strip() for word in words] for words in (old, new))
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes():
         yield tag != "equal", old[i:j], new[k:m]
 
 
