@@ -130,7 +130,7 @@ class Gateway:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit("other")
-        self.metrics.under_way.inc()
+        self.metrics.under_way += 1
         try:
             await self._route(scope, receive, send, visit)
         except Refused as refused:
@@ -141,7 +141,7 @@ class Gateway:
             await _refuse(send, visit, Refused(500, "The gateway failed; this is a defect.", code="defect"))
             raise
         finally:
-            self.metrics.under_way.dec()
+            self.metrics.under_way -= 1
             self._note(visit)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:

@@ -5,7 +5,7 @@ for a request that asks for something there is not.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import orjson
@@ -97,40 +97,40 @@ class Coach:
         Raises:
             Refused: it names a release there is not.
         """
-        given = await self._given(speech, asked, caller, wishes)
-        return replace(given, conversation=conversation_of(asked, caller, wishes.conversation))
-
-    async def _given(self, speech: Speech, asked: Asked, caller: Caller, wishes: Wishes) -> Given:
         own = tuple(asked.document.without(FIELD)) if asked.wishes is not None else ()
+        name = conversation_of(asked, caller, wishes.conversation)
         if wishes.teaching == "off":
-            return Given(own, "off")
+            return Given(own, "off", conversation=name)
         arm: Arm | None = None
         try:
             guide = await self._guide(caller, wishes)
             if guide is None:
-                return Given(own, "none")
-            guide, arm = await self._drawn(guide, asked, caller, wishes)
+                return Given(own, "none", conversation=name)
+            guide, arm = await self._drawn(guide, asked, caller, wishes, name)
             if not asked.teachable:
-                return Given(own, "abstained", guide.release)
+                return Given(own, "abstained", guide.release, conversation=name)
             finding = await self.finder.find(guide, asked.turns)
         except Refused:
             raise
         except Exception as fault:
             # Whatever is wrong with us is no reason to leave a customer without an answer.
             reason = str(fault) if isinstance(fault, PreceptorError) else type(fault).__name__
-            return Given(own, "unavailable", reason=" ".join(reason.split()), arm=arm)
+            return Given(own, "unavailable", reason=" ".join(reason.split()), conversation=name, arm=arm)
         slot = render(finding.found.strategies)
         if not slot:
-            return Given(own, "abstained", guide.release, finding, arm=arm)
+            return Given(own, "abstained", guide.release, finding, conversation=name, arm=arm)
         if arm == "untaught":
-            return Given(own, "held-out", guide.release, finding, arm=arm)
-        return Given((*own, *speech.insert(asked, slot, guide.placement)), "on", guide.release, finding, arm=arm)
+            return Given(own, "held-out", guide.release, finding, conversation=name, arm=arm)
+        edits = (*own, *speech.insert(asked, slot, guide.placement))
+        return Given(edits, "on", guide.release, finding, conversation=name, arm=arm)
 
-    async def _drawn(self, live: Guide, asked: Asked, caller: Caller, wishes: Wishes) -> tuple[Guide, Arm | None]:
+    async def _drawn(
+        self, live: Guide, asked: Asked, caller: Caller, wishes: Wishes, name: str
+    ) -> tuple[Guide, Arm | None]:
         """What the trial has for a conversation. Whoever names a release, by key or by request, is not in it."""
         if not self.trial.on or wishes.release or caller.release or not asked.teachable:
             return live, None
-        arm = self.trial.arm(conversation_of(asked, caller, wishes.conversation))
+        arm = self.trial.arm(name)
         if arm != "other" or self.trial.other is None:
             return live, arm
         try:
@@ -161,11 +161,7 @@ def wishes_in(headers: Mapping[bytes, bytes], asked: Wishes | None) -> Wishes:
     Raises:
         Refused: a header says something that cannot be meant.
     """
-    told = {
-        name: value.decode("latin-1")
-        for name in ("teaching", "release", "conversation")
-        if (value := headers.get(b"x-preceptor-" + name.encode())) is not None
-    }
+    told = {name: value.decode("latin-1") for header, name in _TOLD if (value := headers.get(header)) is not None}
     explain = headers.get(b"x-preceptor-explain")
     if not told and explain is None:
         return asked or _NOTHING
@@ -180,3 +176,4 @@ def wishes_in(headers: Mapping[bytes, bytes], asked: Wishes | None) -> Wishes:
 
 
 _NOTHING = Wishes()
+_TOLD = tuple((f"x-preceptor-{name}".encode(), name) for name in ("teaching", "release", "conversation"))

@@ -2,12 +2,13 @@
 
 Re-serialising would change what we have no business with: spacing, the order of keys, how numbers and characters are
 written, keys given twice. The scanner is the one of Python's own json module, which runs in C and says where a value
-ends; so only objects and lists that are walked into cost Python's time.
+ends; what stands between values is one pattern. So only objects and lists that are walked into cost Python's time, two
+calls for each member.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,11 @@ import orjson
 
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _space = re.compile(r"[ \t\n\r]*").match
+_open = re.compile(r"[ \t\n\r]*([{\[])[ \t\n\r]*").match
+_named = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
+"""A key that needs no decoding, and its colon."""
+_next = re.compile(r"[ \t\n\r]*(?:([}\]])|,[ \t\n\r]*)").match
+"""What follows a value: the end, or a comma."""
 
 
 class Malformed(ValueError):
@@ -89,11 +95,12 @@ def value(text: str, at: int) -> Part:
 
 def skip(text: str, at: int) -> int:
     """Past white space."""
-    # Mostly there is none, and asking costs a fraction of a search; all of it sorts before the space.
-    return at if text[at : at + 1] > " " else _space(text, at).end()  # type: ignore[union-attr]
+    found = _space(text, at)
+    assert found is not None, "white space may be none"
+    return found.end()
 
 
-def members(text: str, at: int = 0, lists: Sequence[str] = ()) -> tuple[list[Member], int]:
+def members(text: str, at: int = 0, lists: Collection[str] = ()) -> tuple[list[Member], int]:
     """The members of the object that stands at a place, and where it ends.
 
     The value of a list under a key of `lists` is the list of its `Part`s.
@@ -102,25 +109,20 @@ def members(text: str, at: int = 0, lists: Sequence[str] = ()) -> tuple[list[Mem
         Malformed: not an object, or not JSON.
     """
     found: list[Member] = []
-    at = skip(text, at)
-    _expect(text, at, "{")
-    at = skip(text, at + 1)
+    _, at = _opened(text, at, "{")
     if text[at : at + 1] == "}":
         return found, at + 1
     while True:
-        _expect(text, at, '"')
-        key = value(text, at)
-        colon = skip(text, key.end)
-        _expect(text, colon, ":")
-        begins = skip(text, colon + 1)
-        walked = key.value in lists and text[begins : begins + 1] == "["
-        part = elements(text, begins) if walked else value(text, begins)
-        found.append(Member(key.value, at, part))
-        at = skip(text, part.end)
-        if text[at : at + 1] == "}":
-            return found, at + 1
-        _expect(text, at, ",")
-        at = skip(text, at + 1)
+        begin = at
+        if named := _named(text, at):
+            key, at = named[1], named.end()
+        else:
+            key, at = _key(text, at)
+        part = elements(text, at) if key in lists and text[at : at + 1] == "[" else value(text, at)
+        found.append(Member(key, begin, part))
+        at, over = _after(text, part.end, "}")
+        if over:
+            return found, at
 
 
 def elements(text: str, at: int) -> Part:
@@ -130,19 +132,42 @@ def elements(text: str, at: int) -> Part:
         Malformed: not a list, or not JSON.
     """
     found: list[Part] = []
-    begins = at
-    _expect(text, at, "[")
-    at = skip(text, at + 1)
+    begins, at = _opened(text, at, "[")
     if text[at : at + 1] == "]":
         return Part(found, begins, at + 1)
     while True:
         part = value(text, at)
         found.append(part)
-        at = skip(text, part.end)
-        if text[at : at + 1] == "]":
-            return Part(found, begins, at + 1)
-        _expect(text, at, ",")
-        at = skip(text, at + 1)
+        at, over = _after(text, part.end, "]")
+        if over:
+            return Part(found, begins, at)
+
+
+def _opened(text: str, at: int, mark: str) -> tuple[int, int]:
+    """Where a list or an object begins, and its first part."""
+    found = _open(text, at)
+    if found is None or found[1] != mark:
+        raise Malformed(f"{mark!r} was expected at character {skip(text, at)}")
+    return found.start(1), found.end()
+
+
+def _key(text: str, at: int) -> tuple[str, int]:
+    """A key that is written in an uncommon way, or is none; and where its value stands."""
+    if text[at : at + 1] != '"':
+        raise Malformed(f"'\"' was expected at character {at}")
+    key = value(text, at)
+    colon = skip(text, key.end)
+    if text[colon : colon + 1] != ":":
+        raise Malformed(f"':' was expected at character {colon}")
+    return key.value, skip(text, colon + 1)
+
+
+def _after(text: str, at: int, closing: str) -> tuple[int, bool]:
+    """Past what follows a value; whether that was the end."""
+    found = _next(text, at)
+    if found is None or found[1] not in (None, closing):
+        raise Malformed(f"',' was expected at character {skip(text, at)}")
+    return found.end(), found[1] is not None
 
 
 def quoted(text: str) -> str:
@@ -159,9 +184,11 @@ class Document:
     """In the order they stand; a key may stand twice, and then the last counts, as for every common parser."""
     end: int
     """Where the object's closing brace is."""
+    parts: Mapping[str, Part]
+    """By key."""
 
     @classmethod
-    def read(cls, body: bytes, lists: Sequence[str] = ()) -> "Document":
+    def read(cls, body: bytes, lists: Collection[str] = ()) -> "Document":
         """`lists`: keys whose lists are read element by element.
 
         Raises:
@@ -171,15 +198,15 @@ class Document:
         found, end = members(text, 0, lists)
         if (rest := skip(text, end)) != len(text):
             raise Malformed(f"the end was expected at character {rest}")
-        return cls(text, tuple(found), end - 1)
+        return cls(text, tuple(found), end - 1, {member.key: member.part for member in found})
 
     def part(self, key: str) -> Part | None:
         """The value of a key."""
-        return next((member.part for member in reversed(self.members) if member.key == key), None)
+        return self.parts.get(key)
 
     def get(self, key: str) -> Any:
         """The value of a key as plain data; None also where there is none."""
-        part = self.part(key)
+        part = self.parts.get(key)
         return None if part is None else part.value
 
     def added(self, key: str, written: str) -> Edit:
@@ -200,8 +227,3 @@ class Document:
                 after = self.members[index + 1].begin if index + 1 < len(self.members) else member.part.end
                 edits.append(Edit(member.begin, after, ""))
         return edits
-
-
-def _expect(text: str, at: int, mark: str) -> None:
-    if text[at : at + 1] != mark:
-        raise Malformed(f"{mark!r} was expected at character {at}")

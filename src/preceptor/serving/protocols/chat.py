@@ -49,12 +49,12 @@ def turns_of(messages: Sequence[Part], where: str) -> tuple[Turn, ...]:
     Raises:
         Refused: a message without a role.
     """
-    roles = [role_of(part.value, f"{where}[{index}]") for index, part in enumerate(messages)]
-    return tuple(
-        Turn(PARTIES[role], spoken(part.value.get("content")))
-        for role, part in zip(roles, messages, strict=True)
-        if role in PARTIES
-    )
+    turns: list[Turn] = []
+    for index, part in enumerate(messages):
+        party = PARTIES.get(role_of(part.value, where, index))
+        if party is not None:
+            turns.append(Turn(party, spoken(part.value.get("content"))))
+    return tuple(turns)
 
 
 def placed(text: str, messages: Sequence[Part], slot: str, placement: Placement, kind: str = "text") -> Edit:

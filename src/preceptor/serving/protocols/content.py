@@ -36,11 +36,16 @@ def listed(document: Document, key: str) -> Sequence[Part]:
     return found
 
 
-def role_of(message: Any, where: str) -> str:
-    """Raises: Refused: it has no role, or one that is no text."""
+def role_of(message: Any, key: str, index: int) -> str:
+    """The role of a message that stands in a list under a key.
+
+    Raises:
+        Refused: it has none, or one that is no text.
+    """
     role = message.get("role")
     if not isinstance(role, str):
-        raise Refused(400, f"`{where}.role` must be a text.", f"{where}.role")
+        where = f"{key}[{index}].role"
+        raise Refused(400, f"`{where}` must be a text.", where)
     return role
 
 

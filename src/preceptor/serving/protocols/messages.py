@@ -59,7 +59,7 @@ class Messages:
 
 
 def _said(message: Any, index: int) -> tuple[Turn, ...]:
-    role = role_of(message, f"messages[{index}]")
+    role = role_of(message, "messages", index)
     content = message.get("content")
     if role == "assistant":
         return (Turn("agent", spoken(content)),)
