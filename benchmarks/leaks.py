@@ -214,6 +214,8 @@ class Bench:
                     self._got = await reader.readexactly(int(length[1]) if length else 0)
                     writer.write(ANSWER)
             except (asyncio.IncompleteReadError, ConnectionError):
+                return
+            finally:
                 writer.close()
 
         return await asyncio.start_server(answer, "127.0.0.1", 0)

@@ -100,7 +100,6 @@ class Gateway:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Gateway"]:
         """Connections open, releases followed."""
-        await self.upstreams.open()
         async with contextlib.AsyncExitStack() as stack:
             for one in (self.access.running(self.releases.carry), *(other.running() for other in self.beside)):
                 await stack.enter_async_context(one)
@@ -184,6 +183,8 @@ class Gateway:
     async def _passing(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         """Embeddings and models."""
         path = quote(scope["path"].removeprefix("/v1"), safe=PLAIN)
+        if not {".", ".."}.isdisjoint(path.split("/")):
+            raise Refused(404, f"There is no {path[:200]} here.", code="not_found")
         visit.route = path.split("/")[1]
         headers = dict(scope["headers"])
         caller = visit.caller = self.access.admit(headers, scope["path"])

@@ -6,15 +6,14 @@ nothing of an answer is parsed, reordered or held back.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import aiohttp
-
+from preceptor.serving.connection import Connection, Unreachable
 from preceptor.serving.protocols import openai
 from preceptor.serving.refusals import Refused
-from preceptor.serving.upstream import ELSEWHERE, Line, Upstreams
+from preceptor.serving.upstream import ELSEWHERE, Keyed, Line, Upstreams, ask
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -61,14 +60,14 @@ class Trip:
     """Below the upstream's base URL."""
     body: bytes | None
     """As the upstream gets it."""
-    headers: Mapping[str, str]
-    """Without the upstream's key."""
+    headers: Headers
+    """Without the upstream's key and what belongs to the connection."""
     answer_headers: Headers
     """Ours, added to the answer."""
     model: str | None = None
     body_for: Callable[[str], bytes] | None = None
     """The body with another model's name in it, for upstreams that want their own."""
-    keyed: Callable[[str], Mapping[str, str]] = openai.keyed
+    keyed: Keyed = openai.keyed
     """The headers that carry an upstream's key."""
     broken: Callable[[Refused], bytes] | None = None
     """How a stream that was cut says so."""
@@ -86,14 +85,9 @@ class Trip:
     """It was not brought to its end."""
 
 
-def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers of a request that an upstream gets."""
-    passed = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in headers
-        if name not in NOT_ON and not name.startswith(b"x-preceptor-")
-    }
-    return {**passed, "accept-encoding": "identity"}
+    return [header for header in headers if header[0] not in NOT_ON and not header[0].startswith(b"x-preceptor-")]
 
 
 async def relay(upstreams: Upstreams, trip: Trip, receive: Receive, send: Send) -> None:
@@ -140,9 +134,9 @@ async def _pass(upstreams: Upstreams, trip: Trip, send: Send) -> None:
             continue
         async with line:
             try:
-                if await _ask(upstreams, line, trip, send, settle=last):
+                if await _ask(line, trip, send, settle=last):
                     return
-            except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            except OSError as fault:
                 line.did(well=False)
                 if trip.started:
                     trip.cut = True
@@ -151,50 +145,54 @@ async def _pass(upstreams: Upstreams, trip: Trip, send: Send) -> None:
     raise refused or Refused(502, "No upstream answered.", code="upstream_error")
 
 
-async def _ask(upstreams: Upstreams, line: Line, trip: Trip, send: Send, *, settle: bool) -> bool:
-    """Ask one upstream and pass its answer on; `settle`: whatever it is. False: it cannot at present, another may."""
+async def _ask(line: Line, trip: Trip, send: Send, *, settle: bool) -> bool:
+    """Ask one upstream and pass its answer on; `settle`: whatever it is. False: it cannot at present, another may.
+
+    Raises:
+        OSError: it did not answer, or not to the end.
+    """
     upstream = line.upstream
     trip.tries += 1
     trip.upstream = upstream.name
     body = trip.body
     if upstream.model and trip.body_for and upstream.model != trip.model:
         body = trip.body_for(upstream.model)
-    headers = {**trip.headers, **trip.keyed(upstream.key)} if upstream.key else trip.headers
-    response = await upstreams.send(line, trip.method, trip.path, headers, body)
+    head = line.head(trip.method, trip.path, trip.keyed, trip.headers, body)
+    answer = await ask(line, head, body or b"")
     try:
         trip.first_byte = time.perf_counter() - trip.began
-        line.did(well=response.status < 500)
-        if response.status in ELSEWHERE and not settle:
+        line.did(well=answer.status < 500)
+        if answer.status in ELSEWHERE and not settle:
             return False
-        trip.status = response.status
-        if _is_stream(response):
-            await _stream(response, trip, send)
+        trip.status = answer.status
+        if _is_stream(answer):
+            await _stream(answer, trip, send)
         else:
-            whole = await response.read()
+            whole = await answer.whole()
             _hear(trip, whole)
             trip.started = True
-            await send(_start(response, trip))
+            await send(_start(answer, trip))
             await send({"type": "http.response.body", "body": whole})
         return True
     finally:
-        # A connection whose answer was read to its end has gone back to the pool; any other is closed.
-        response.close()
+        # One whose answer was not read to its end is closed.
+        line.pool.put_back(answer)
 
 
-async def _stream(response: aiohttp.ClientResponse, trip: Trip, send: Send) -> None:
+async def _stream(answer: Connection, trip: Trip, send: Send) -> None:
     trip.started = True
-    await send(_start(response, trip))
+    await send(_start(answer, trip))
     tail = b""
     try:
-        async for piece in response.content.iter_any():
+        while piece := await answer.piece():
             tail = (tail + piece)[-4:] if len(piece) < 4 else piece[-4:]
             if trip.ear:
                 trip.ear.hear(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+    except OSError as fault:
         # Between two events the client can be told; within one, or in what is no event stream, the connection is cut,
         # as the upstream has cut it.
-        if trip.broken is None or not _between_events(response, tail):
+        if trip.broken is None or not _between_events(answer, tail):
             raise
         trip.cut = True
         piece = trip.broken(_told(trip.upstream, fault))
@@ -211,35 +209,32 @@ def _hear(trip: Trip, last: bytes = b"") -> None:
         trip.ear.over()
 
 
-def _start(response: aiohttp.ClientResponse, trip: Trip) -> Event:
+def _start(answer: Connection, trip: Trip) -> Event:
     headers = [
-        (lower, value)
-        for name, value in response.raw_headers
-        if (lower := name.lower()) not in NOT_BACK and not lower.startswith(b"x-preceptor-")
+        header for header in answer.headers if header[0] not in NOT_BACK and not header[0].startswith(b"x-preceptor-")
     ]
     headers += [*trip.answer_headers, (b"x-preceptor-upstream", trip.upstream.encode("ascii", "replace"))]
-    return {"type": "http.response.start", "status": response.status, "headers": headers}
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
-def _is_events(response: aiohttp.ClientResponse) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+def _is_events(answer: Connection) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in answer.headers)
 
 
-def _between_events(response: aiohttp.ClientResponse, tail: bytes) -> bool:
+def _between_events(answer: Connection, tail: bytes) -> bool:
     """Whether something can be said after the bytes that were passed on."""
-    plain = _is_events(response) and "content-encoding" not in response.headers
+    plain = _is_events(answer) and all(name != b"content-encoding" for name, _ in answer.headers)
     return plain and (not tail or tail.endswith((b"\n\n", b"\r\n\r\n")))
 
 
-def _is_stream(response: aiohttp.ClientResponse) -> bool:
-    length = response.content_length
-    return _is_events(response) or length is None or length > WHOLE
+def _is_stream(answer: Connection) -> bool:
+    return answer.length is None or answer.length > WHOLE or _is_events(answer)
 
 
 def _told(upstream: str, fault: Exception) -> Refused:
     """A failure to get an answer, in words that name no address and no key."""
     if isinstance(fault, TimeoutError):
         return Refused(504, f"The upstream {upstream!r} did not answer in time.", code="upstream_timeout")
-    if isinstance(fault, aiohttp.ClientConnectorError):
+    if isinstance(fault, Unreachable):
         return Refused(502, f"The upstream {upstream!r} cannot be reached.", code="upstream_unreachable")
     return Refused(502, f"The upstream {upstream!r} broke off its answer.", code="upstream_broke_off")

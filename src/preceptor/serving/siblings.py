@@ -9,7 +9,8 @@ file, and are chosen by a variable of the environment when the package is import
 import asyncio
 from collections.abc import Mapping, Sequence
 
-import aiohttp
+from preceptor.serving.protocols import openai
+from preceptor.serving.upstream import Line, Upstream, ask
 
 PATIENCE = 1.0
 """Seconds a sibling has to answer; one that hangs or is being replaced is left out."""
@@ -30,8 +31,7 @@ class Siblings:
         if not self._urls:
             return own
         others = {str(n): url for n, url in enumerate(self._urls) if n != self._number}
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE), trust_env=False) as session:
-            told = await asyncio.gather(*(_ask(session, url) for url in others.values()))
+        told = await asyncio.gather(*map(_ask, others.values()))
         texts = {str(self._number): own} | dict(zip(others, told, strict=True))
         return together({worker: text for worker, text in sorted(texts.items()) if text})
 
@@ -39,11 +39,17 @@ class Siblings:
 ALONE = Siblings()
 
 
-async def _ask(session: aiohttp.ClientSession, url: str) -> bytes:
+async def _ask(url: str) -> bytes:
+    line = Line(Upstream("sibling", url))
+    head = line.head("GET", f"/metrics?{OWN.decode()}", openai.keyed, [], None)
     try:
-        async with session.get(f"{url}/metrics?{OWN.decode()}") as answer:
-            return await answer.read() if answer.status == 200 else b""
-    except (aiohttp.ClientError, TimeoutError, OSError):
+        async with asyncio.timeout(PATIENCE):
+            answer = await ask(line, head, b"")
+            try:
+                return await answer.whole() if answer.status == 200 else b""
+            finally:
+                answer.close()
+    except OSError:
         return b""
 
 

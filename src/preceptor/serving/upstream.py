@@ -5,28 +5,26 @@ again is left alone for a while; no more calls at a time than it is said to take
 """
 
 import asyncio
-import io
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
-import aiohttp
-from yarl import URL
-
+from preceptor.serving.connection import Broken, Connection, Headers, Place, Pool
 from preceptor.serving.refusals import Refused
 
-KEEPALIVE = 4.0
-"""Seconds an idle connection is kept. Less than any server we know keeps it: vLLM closes after 5."""
+Keyed = Callable[[str], Mapping[str, str]]
+"""The headers that carry a key."""
 FAILURES = 3
 """Failures in a row from which on an upstream counts as down."""
 DOWN_SECONDS = 5.0
 """How long it is then left alone; twice as long after each further failure, up to `DOWN_MOST`."""
 DOWN_MOST = 60.0
 PATHS = 100
-"""Paths whose URLs are remembered."""
-IN_PIECES = 1 << 18
-"""Bytes from which on a body is sent in pieces."""
+"""Beginnings of requests that are remembered."""
+PATH = "/:?=&%~!$'()*+,;@"
+"""What may stand in a path and query as it is."""
 ELSEWHERE = frozenset({429, 500, 502, 503, 504, 529})
 """Answers after which another upstream is tried, if there is one: this one cannot at present."""
 
@@ -67,19 +65,36 @@ class Line:
         self.rests_until = 0.0
         """On the monotonic clock."""
         self._room = asyncio.Semaphore(upstream.most)
-        self._urls: dict[str, URL] = {}
-        self.timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=upstream.connect_timeout, sock_read=upstream.timeout
-        )
+        place = Place.of(upstream.base_url)
+        self.pool = Pool(place, upstream.connect_timeout, upstream.timeout)
+        self._place = place
+        self._begins: dict[tuple[str, str, Keyed], bytes] = {}
 
-    def url(self, path: str) -> URL:
-        """Where a path is; the few that are asked for again and again are remembered."""
-        if known := self._urls.get(path):
+    def head(self, method: str, path: str, keyed: Keyed, headers: Headers, body: bytes | None) -> bytes:
+        """The head of a request. `headers`: what the client sent for the upstream.
+
+        Raises:
+            Refused: a header that would be two.
+        """
+        more = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if more.count(b"\n") != len(headers) or more.count(b"\r") != len(headers):
+            raise Refused(400, "A header of the request holds a line break.", code="bad_header")
+        length = b"" if body is None else b"content-length: %d\r\n" % len(body)
+        return b"%b%b%b\r\n" % (self._begin(method, path, keyed), length, more)
+
+    def _begin(self, method: str, path: str, keyed: Keyed) -> bytes:
+        """What is alike in all requests of a kind; the few that are made again and again are remembered."""
+        if known := self._begins.get((method, path, keyed)):
             return known
-        url = URL(self.upstream.base_url + path, encoded=True)
-        if "?" not in path and len(self._urls) < PATHS:
-            self._urls[path] = url
-        return url
+        key = keyed(self.upstream.key) if self.upstream.key else {}
+        # Replies are read on the side, for what they took; a packed one could not be.
+        about = {"host": self._place.name, "accept-encoding": "identity", **key}
+        lines = [f"{method} {quote(self._place.base + path, safe=PATH)} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in about.items()]
+        begin = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+        if "?" not in path and len(self._begins) < PATHS:
+            self._begins[method, path, keyed] = begin
+        return begin
 
     @property
     def healthy(self) -> bool:
@@ -114,27 +129,17 @@ class Line:
 
 
 class Upstreams:
-    """All upstreams. Open it inside the event loop that serves."""
+    """All upstreams."""
 
     def __init__(self, upstreams: Sequence[Upstream], seed: int | None = None) -> None:
         self.lines = tuple(Line(upstream) for upstream in upstreams)
         self._random = random.Random(seed)
-        self._session: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        # The semaphores bound what is under way; the connector need not do it again.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE, ttl_dns_cache=30),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-            timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=False,
-        )
 
     async def close(self) -> None:
-        if self._session:
-            await self._session.close()
+        for line in self.lines:
+            line.pool.close()
+        # A connection is gone when the event loop comes round to it.
+        await asyncio.sleep(0)
 
     @property
     def ready(self) -> bool:
@@ -160,33 +165,29 @@ class Upstreams:
         """Drawn so that sorting by it picks each first in proportion to its weight (Efraimidis, Spirakis 2006)."""
         return self._random.random() ** (1 / line.upstream.weight) if line.upstream.weight > 0 else -1.0
 
-    async def send(
-        self, line: Line, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> aiohttp.ClientResponse:
-        """An upstream's answer, its body not yet read.
 
-        A connection that was idle may have been closed at the other end just now; then the call is made once more.
+async def ask(line: Line, head: bytes, body: bytes) -> Connection:
+    """The connection with an upstream's answer, its body not yet read; to be put back.
 
-        Raises:
-            aiohttp.ClientError, TimeoutError
-        """
+    A connection that was idle may have been closed at the other end just now; then another takes its place, once.
+
+    Raises:
+        Broken, Unreachable, TimeoutError
+    """
+    kept = line.pool.idle()
+    if kept is not None:
         try:
-            return await self._send(line, method, path, headers, body)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as fault:
-            if isinstance(fault, aiohttp.ClientConnectorError):
+            return await _asked(kept, head, body)
+        except Broken:
+            if kept.heard:
                 raise
-            return await self._send(line, method, path, headers, body)
+    return await _asked(await line.pool.connect(), head, body)
 
-    async def _send(
-        self, line: Line, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> aiohttp.ClientResponse:
-        assert self._session is not None, "open() comes first"
-        return await self._session.request(
-            method,
-            line.url(path),
-            headers=headers,
-            # In one piece, a long body would be copied while everyone else waits.
-            data=io.BytesIO(body) if body is not None and len(body) > IN_PIECES else body,
-            allow_redirects=False,
-            timeout=line.timeout,
-        )
+
+async def _asked(connection: Connection, head: bytes, body: bytes) -> Connection:
+    try:
+        await connection.ask(head, body)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
