@@ -18,27 +18,23 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from preceptor.cli.tables import duration, table
+from preceptor.cli.tables import table
 from preceptor.evaluation import events as evaluation
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Total
 from preceptor.llm.prices import from_nano
+from preceptor.llm.progress import duration
+from preceptor.settings.words import Event, sentence
 from preceptor.storage.canonical import canonical
-from preceptor.teaching import events as teaching
 from preceptor.teaching.events import (
-    Finished,
     HeldOutScore,
     IterationBegan,
-    Note,
-    PlacementChosen,
     Progress,
     ScenarioFound,
     StrategyAccepted,
     StrategyRefused,
 )
-from preceptor.teaching.trying import Compared
 
-Event = teaching.Event | evaluation.Event | Compared
 LATEST = 4
 """Happenings kept in sight below the figures."""
 
@@ -158,34 +154,6 @@ class Arms(Board):
 def _mean(found: Sequence[float | None]) -> str:
     known = [one for one in found if one is not None]
     return f"{sum(known) / len(known):.2f}" if known else ""
-
-
-def sentence(event: Event) -> str:
-    """An event in words; empty for those that are only figures."""
-    match event:
-        case IterationBegan():
-            return (
-                f"Iteration {event.iteration} of {event.of}: the teacher speaks {event.teacher_share:.0%} of the turns."
-            )
-        case ScenarioFound(scenario):
-            return f"New scenario: {scenario.description}"
-        case StrategyAccepted(strategy, effect):
-            return f"Accepted: {strategy.text}" + (f" ({effect.mean:+.2f})" if effect else "")
-        case StrategyRefused(strategy, reason):
-            return f"Refused: {strategy.text} Because: {reason}"
-        case PlacementChosen(placement):
-            return f"This student heeds strategies best at: {placement}."
-        case HeldOutScore():
-            name = f"after iteration {event.iteration}" if event.iteration else "of the student alone"
-            missing = f", {event.unscored} unscored" if event.unscored else ""
-            span = f"{event.low:.2f} to {event.high:.2f}"
-            return f"Held-out score {name}: {event.mean:.2f} of 5 ({span}, n = {event.n}{missing})."
-        case Note(text):
-            return text
-        case Finished(reason) | evaluation.Finished(reason):
-            return f"Finished: {reason}."
-        case Progress() | evaluation.Measured() | evaluation.Decided() | Compared():
-            return ""  # verdicts and replies stand below, in tables
 
 
 class LiveView(View):

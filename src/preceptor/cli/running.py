@@ -164,7 +164,7 @@ def _money(project: "Project", role: "Role", share: "Share") -> Decimal:
 
 def _time(project: "Project", shares: "Mapping[Role, Share]") -> str:
     """Empty for models that take none."""
-    from preceptor.cli.tables import duration
+    from preceptor.llm.progress import duration
     from preceptor.settings.schema import Simulated
 
     seconds = 0.0

@@ -10,7 +10,7 @@ from preceptor.cli.options import AuthorOption, ProjectOption, SetOption
 
 if TYPE_CHECKING:
     from preceptor.settings.project import Project
-    from preceptor.storage.runs import Event, Run
+    from preceptor.storage.runs import Run
     from preceptor.storage.signals import Wanted
 
 app = typer.Typer(help="Teaching and evaluation runs: a list of them, or one in full.", invoke_without_command=True)
@@ -26,13 +26,14 @@ def listing(context: typer.Context, project: ProjectOption = Path(), overrides: 
     from preceptor.cli import tables
     from preceptor.settings.control import standing
     from preceptor.settings.project import Project
+    from preceptor.settings.words import came_of
     from preceptor.storage.runs import Runs
 
     loaded = Project.load(project, overrides or ())
     with loaded.database() as db:
         found = Runs(db).list()
         rows = [
-            (run.id, run.kind, standing(Runs(db), run), _took(run.created, run.finished), run.seed, _came_of(run))
+            (run.id, run.kind, standing(Runs(db), run), _took(run.created, run.finished), run.seed, came_of(run))
             for run in found
         ]
     tables.show(("run", "kind", "status", "took", "seed", "what came of it"), rows)
@@ -52,6 +53,7 @@ def show(
     from preceptor.llm.prices import from_nano
     from preceptor.settings.control import GOES_ON, standing
     from preceptor.settings.project import Project
+    from preceptor.settings.words import came_of, recorded
     from preceptor.storage.runs import Runs
 
     loaded = Project.load(project, overrides or ())
@@ -61,7 +63,7 @@ def show(
         totals = Ledger(db, found.id).totals
         status = standing(Runs(db), found)
     typer.echo(f"{found.id}: {found.kind}, {status}, begun {found.created}, seed {found.seed}")
-    if came := _came_of(found):
+    if came := came_of(found):
         typer.echo(came)
     used = [
         (
@@ -76,7 +78,7 @@ def show(
     tables.show(("role", "answers", "calls", "tokens", loaded.settings.project.currency), used)
     if found.kind == "evaluate":
         _show_arms(loaded, found)
-    told = [(event.at[:19], words) for event in events if (words := _words(found.kind, event))]
+    told = [(event.at[:19], words) for event in events if (words := recorded(found.kind, event))]
     tables.show(("at", "what happened"), told)
     if found.status in ("stopped", "failed", "running") and found.kind in GOES_ON:
         typer.echo(f"To go on with it: preceptor {GOES_ON[found.kind]} --resume {found.id}")
@@ -120,39 +122,9 @@ def _show_arms(project: "Project", run: "Run") -> None:
                 show_attribution(found)
 
 
-def _came_of(run: "Run") -> str:
-    """What was learned, or why it ended, in words."""
-    result = run.result if isinstance(run.result, dict) else {}
-    if run.status == "done" and "accepted" in result:
-        return f"{result['accepted']} strategies accepted, {result['refused']} refused, {result['scenarios']} scenarios"
-    if run.status == "done" and "answers" in result:
-        return ", ".join(f"{question}: {word}" for question, word in result["answers"].items())
-    if run.status == "done" and "cells" in result:
-        return f"{len(result['cells'])} gains: `preceptor transfer --resume {run.id}` shows them"
-    if run.status == "done" and result.get("figures"):
-        first = result["figures"][0]
-        return f"{first['label']}: {first['value']:.2f}"
-    return run.reason if run.status in ("stopped", "failed", "cancelled") else ""
-
-
 def _took(created: str, finished: str | None) -> str:
-    from preceptor.cli.tables import duration
+    from preceptor.llm.progress import duration
 
     if finished is None:
         return ""
     return duration((datetime.fromisoformat(finished) - datetime.fromisoformat(created)).total_seconds())
-
-
-def _words(kind: str, event: "Event") -> str:
-    from preceptor.cli.display import sentence
-    from preceptor.errors import Conflict
-    from preceptor.settings import evaluation, judges, series, teaching
-
-    if event.kind == series.PART:
-        return f"Begun: {event.body['name']}, run {event.body['run']}"
-    try:
-        if kind in (evaluation.KIND, judges.KIND):
-            return sentence(evaluation.RECORDED.read(event.kind, event.body))
-        return sentence(teaching.RECORDED.read(event.kind, event.body))
-    except Conflict:
-        return event.kind

@@ -52,8 +52,3 @@ def show(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str |
 def mark(simulated: bool) -> str:
     """What stands beside figures that simulated models made."""
     return " (simulated)" if simulated else ""
-
-
-def duration(seconds: float) -> str:
-    """Such as ``45 s`` or ``3 min``."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

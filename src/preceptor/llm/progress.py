@@ -10,3 +10,8 @@ class Progress:
     phase: str
     done: int
     total: int
+
+
+def duration(seconds: float) -> str:
+    """Such as ``45 s`` or ``3 min``."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -2,7 +2,7 @@
 
 import difflib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -116,10 +116,15 @@ class Runs:
             raise Conflict(f"Run {run.id!r} does not go on: {run.reason} Begin another one.")
         return run
 
-    def list(self) -> tuple[Run, ...]:
-        """All runs, newest first."""
+    def list(self, limit: int | None = None, offset: int = 0) -> tuple[Run, ...]:
+        """All runs, or a part of them, newest first."""
+        wanted = sa.select(runs).order_by(runs.c.id.desc()).limit(limit).offset(offset)
         with self._db.reading() as connection:
-            return tuple(_run(row) for row in connection.execute(sa.select(runs).order_by(runs.c.id.desc())))
+            return tuple(_run(row) for row in connection.execute(wanted))
+
+    def count(self) -> int:
+        with self._db.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(runs)) or 0
 
     def finish(self, run_id: str, status: Status, result: Any = None) -> None:
         """Set how a run stands; ``running`` reopens it. A result once given stays until another is."""
@@ -140,11 +145,19 @@ class Runs:
         """`event`, sharing its commit with whoever else is writing."""
         return await self._db.write(lambda connection: _append(connection, run_id, kind, body))
 
-    def events(self, run_id: str, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run in order, from the one after number `after`."""
+    def events(self, run_id: str, after: int = 0, kinds: Collection[str] | None = None) -> tuple[Event, ...]:
+        """The events of a run in order, from the one after number `after`; only those of some kinds, if given."""
         wanted = sa.select(events).where(events.c.run == run_id, events.c.n > after).order_by(events.c.n)
+        if kinds is not None:
+            wanted = wanted.where(events.c.kind.in_(kinds))
         with self._db.reading() as connection:
             return tuple(Event(r.n, r.at, r.kind, orjson.loads(r.body)) for r in connection.execute(wanted))
+
+    def tally(self, run_id: str) -> dict[str, int]:
+        """How many events of each kind a run has."""
+        wanted = sa.select(events.c.kind, sa.func.count()).where(events.c.run == run_id).group_by(events.c.kind)
+        with self._db.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(wanted)}
 
     def lock(self, run_id: str) -> AbstractContextManager[None]:
         """Hold a run, so that no other process works on it; let go when this process ends, however it ends.

@@ -1,13 +1,17 @@
 """The report as HTML: one file that needs nothing beside it, and transcripts in pages where they are many."""
 
+import base64
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from preceptor.evaluation.measures import DUEL_SCORE, SATISFACTION
 from preceptor.evaluation.rendering import charts, sentences, talks, wording
@@ -21,6 +25,8 @@ SHOWN = 10
 """Customers lost whose transcripts stand in the report itself even where there are pages."""
 STRONG = 1.0
 """Satisfaction, in points: a difference so large has the deepest tint of the heat map."""
+DEPTHS = 12
+"""Tints of the heat map, one class of the style each: the report's policy allows no style on an element."""
 
 
 NOTES: Mapping[Trait, str] = {
@@ -133,9 +139,27 @@ def _tint(cell: Cell) -> str:
     return " up" if cell.difference.value > 0 else " down"
 
 
-def _depth(cell: Cell) -> str:
-    """How deep, as opacity; text stays readable on the deepest."""
-    return f"{0.06 + 0.3 * min(1.0, abs(cell.difference.value) / STRONG):.2f}" if cell.difference else "0"
+def _depth(cell: Cell) -> int:
+    """Which tint, from 0; text stays readable on the deepest."""
+    return round((DEPTHS - 1) * min(1.0, abs(cell.difference.value) / STRONG)) if cell.difference else 0
+
+
+@cache
+def style() -> str:
+    """What stands between the style tags of a report."""
+    tints = (f".t{n} {{ --t: {0.06 + 0.3 * n / (DEPTHS - 1):.3f}; }}\n" for n in range(DEPTHS))
+    return (
+        "\n"
+        + files("preceptor.evaluation.rendering").joinpath("templates/style.css").read_text("utf-8")
+        + "".join(tints)
+    )
+
+
+@cache
+def policy() -> str:
+    """What a browser may do with a report: draw it, in the style that is its own."""
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"
 
 
 @cache
@@ -160,6 +184,8 @@ def _environment() -> Environment:
         tint=_tint,
         title=wording.title,
         depth=_depth,
+        style=Markup(style()),  # noqa: S704 - ours
+        policy=Markup(policy()),  # noqa: S704 - ours
         score=talks.score,
         reason=talks.reason,
         resamples=RESAMPLES,
