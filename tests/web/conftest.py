@@ -24,6 +24,7 @@ from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Runs
+from preceptor.web import seal
 from preceptor.web.accounts import Accounts
 from preceptor.web.admission import Admission, Alone
 from preceptor.web.app import app
@@ -140,6 +141,8 @@ class Visitor:
     def _seen(self, response: httpx2.Response) -> httpx2.Response:
         if found := re.search(r'name="seal" value="(\w+)"', response.text):
             self._seal = found[1]
+        elif cookie := self.http.cookies.get(seal.COOKIE):
+            self._seal = seal.seal_of(cookie)  # the page had no form
         return response
 
 

@@ -10,6 +10,7 @@ from preceptor.cli.listening import near
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from preceptor.settings.office import Office
     from preceptor.settings.project import Project
     from preceptor.storage.database import Database
     from preceptor.web.admission import Admission
@@ -30,20 +31,21 @@ def review(project: "Project", host: str, name: str | None = None) -> "Iterator[
         NotFound: there is no database yet.
         UserError: others could get there, and nothing says who they are.
     """
+    from preceptor.settings.office import Office
     from preceptor.web.app import app
 
-    with project.database() as db:
-        yield app(house(project, db), admission(project, db, host, name), _hosts(project, host))
+    with project.database() as db, Office(project, db) as office:
+        yield app(house(project, db, office), admission(project, db, host, name), _hosts(project, host))
 
 
-def house(project: "Project", db: "Database") -> "House":
+def house(project: "Project", db: "Database", office: "Office | None" = None) -> "House":
     """What the pages draw on."""
     from preceptor.library.desk import Desk
     from preceptor.storage.runs import Runs
     from preceptor.web.house import House
 
     desk = Desk(project.library(db), project.settings.library.four_eyes)
-    return House(desk, Runs(db), project.simulated)
+    return House(desk, Runs(db), office, project.simulated)
 
 
 def admission(project: "Project", db: "Database", host: str, name: str | None = None) -> "Admission":

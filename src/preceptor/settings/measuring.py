@@ -155,6 +155,12 @@ class MeasuringRun:
 
         return await carry_out(self.db, self.run.id, team, self._journal(tell), work, _found)
 
+    @staticmethod
+    def compared(runs: Runs, run: Run) -> tuple[Compared, ...]:
+        """What a run that tries has found so far, in the order of its contexts."""
+        found = (RECORDED.read(event.kind, event.body) for event in runs.events(run.id, kinds=[Compared.__name__]))
+        return tuple(sorted((one for one in found if isinstance(one, Compared)), key=lambda one: one.n))
+
     def _journal(self, tell: Callable[[Event], None]) -> Callable[[Runs], Journal[Event]]:
         return lambda runs: Journal(runs, self.run.id, tell, (Progress,))
 

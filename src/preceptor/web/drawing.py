@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from preceptor.evaluation.rendering.charts import Scale
+from preceptor.llm.progress import duration
 from preceptor.web import seal, wording
 from preceptor.web.diffing import sides
 from preceptor.web.navigation import NAVIGATION
@@ -37,7 +38,9 @@ def environment() -> Environment:
         whole=WHOLE,
         seal=_seal,
     )
-    made.filters.update(bit=lambda text: quote(str(text), safe=""), day=day, moment=moment, signed=wording.signed)
+    made.filters.update(
+        bit=lambda text: quote(str(text), safe=""), day=day, duration=duration, moment=moment, signed=wording.signed
+    )
     return made
 
 

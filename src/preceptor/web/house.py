@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from preceptor.library.desk import Desk
+from preceptor.settings.office import Office
 from preceptor.storage.runs import Runs
 
 
@@ -13,5 +14,7 @@ class House:
     desk: Desk
     """The library, with the owner's rules for deciding."""
     runs: Runs
+    office: Office | None = None
+    """Runs seen and steered; None where there is no project to have any."""
     simulated: bool = False
     """A model is a simulated one: every page says so."""

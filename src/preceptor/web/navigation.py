@@ -15,5 +15,6 @@ class Entry:
 
 NAVIGATION = (
     Entry("Queue", "/queue"),
+    Entry("Runs", "/runs"),
     Entry("Trail", "/trail"),
 )
