@@ -201,9 +201,11 @@ async def raw(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awa
     """An upstream that speaks bytes, for faults no proper server commits."""
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await handle(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await handle(reader, writer)
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(once, "127.0.0.1", 0)
     try:

@@ -81,9 +81,9 @@ class Connection(asyncio.Protocol):
         """Something has come since it was asked."""
         self.since = 0.0
         """When it was last of use, by the loop's clock."""
-        self._loop = loop
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
         """None: lost."""
+        self._loop = loop
         self._parser = httptools.HttpResponseParser(self)
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
             Broken, TimeoutError: the connection is of no more use.
         """
         self._begin()
-        transport = self._transport
+        transport = self.transport
         if transport is None or transport.is_closing():
             raise Broken("the connection was closed")
         if len(body) < APART:
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether it may be asked again."""
-        transport = self._transport
+        transport = self.transport
         free = not self._asked or (self._whole and self._keep and not self._pieces)
         # An answer may have come before all of the request had gone.
         return free and transport is not None and not transport.is_closing() and not transport.get_write_buffer_size()
@@ -158,14 +158,14 @@ class Connection(asyncio.Protocol):
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._transport:
-            self._transport.abort()
+        if self.transport:
+            self.transport.abort()
 
     # -- what the event loop and the parser do ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # No assertion: uvloop's transports are of a class of their own.
-        self._transport = transport  # type: ignore[assignment]
+        self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         if not self._asked:
@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
             # An answer that says nothing of its length ends with its connection.
             self._whole = True
         self._fail(Broken("the connection ended"))
-        self._transport = None
+        self.transport = None
         self.close()
         self._wake()
 
@@ -245,9 +245,9 @@ class Connection(asyncio.Protocol):
     def _look(self) -> None:
         """Has anything come in time?"""
         self._timer = None
-        if not self._asked or self._whole or self._fault or self._transport is None:
+        if not self._asked or self._whole or self._fault or self.transport is None:
             return
-        now, unsent = self._loop.time(), self._transport.get_write_buffer_size()
+        now, unsent = self._loop.time(), self.transport.get_write_buffer_size()
         if self._held_up or unsent < self._unsent:
             # It is the client who is slow, or we are still sending.
             self.since = now
@@ -261,14 +261,14 @@ class Connection(asyncio.Protocol):
 
     def _hold(self, up: bool) -> None:
         self._held_up = up
-        if self._transport is None or self._transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             return
         if up:
-            self._transport.pause_reading()
+            self.transport.pause_reading()
         else:
             # Waiting for the client is not the server's silence.
             self.since = self._loop.time()
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def _fail(self, fault: Exception) -> None:
         self._keep = False
