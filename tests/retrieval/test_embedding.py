@@ -1,3 +1,4 @@
+import random
 import tracemalloc
 from collections.abc import Mapping, Sequence
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from preceptor.errors import BadReply
-from preceptor.retrieval.embedding import CachedEmbedder, EndpointEmbedder, StaticEmbedder, Vectors
+from preceptor.retrieval.embedding import CachedEmbedder, EndpointEmbedder, LexicalEmbedder, StaticEmbedder, Vectors
 
 STATIC = StaticEmbedder()
 
@@ -62,6 +63,22 @@ def test_a_long_text_takes_little_memory() -> None:
     tracemalloc.stop()
     assert most < 12 << 20, "all tokens' vectors at once would be 40 MB"
     assert row @ STATIC.embed(["the doctor took my card"])[0] > 0.99
+
+
+def test_word_by_word_is_the_tokenizers_own_way() -> None:
+    draw = random.Random(4)
+    signs = [*"abcdeéßñ日🙂.,'’-_#▁<>/s1239\t\n", " ", " ", " ", "<s>", "  "]
+    texts = ["".join(draw.choices(signs, k=draw.randrange(40))) for _ in range(500)]
+    texts += [" a", "a ", "", "Where is my refund, please?", "x" * 300 + " y"]
+    whole = [STATIC._tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    for text, ids, row in zip(texts, whole, STATIC.embed(texts), strict=True):
+        assert STATIC._ids(text) == ids, text
+        total = np.asarray(STATIC._table[ids], np.float64).sum(axis=0)
+        np.testing.assert_allclose(row, total / (np.linalg.norm(total) or 1), atol=1e-5)
+
+
+def test_without_vectors_words_alone_count() -> None:
+    assert LexicalEmbedder().embed(["a", "b"]).shape == (2, 0)
 
 
 def test_no_texts_no_rows() -> None:

@@ -89,7 +89,7 @@ def test_what_is_said_without_a_group_is_what_a_fit_without_it_says() -> None:
     others = np.exp(rng.standard_normal((5, 4)).astype(np.float32) @ points.T / 4)
     fewer = Ridge.fit(kernel[np.ix_(kept, kept)], hot[kept], weights[kept])
     said = Ridge.fit(kernel, hot, weights).says(others, without=out)
-    np.testing.assert_allclose(said, others[:, kept] @ fewer.by_label.T, atol=2e-3)
+    np.testing.assert_allclose(said, others[:, kept] @ fewer.coefficients, atol=2e-3)
 
 
 def test_long_conversations_do_not_hold_a_label_back() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
-from preceptor.retrieval.embedding import StaticEmbedder, Vectors
+from preceptor.retrieval.embedding import LexicalEmbedder, StaticEmbedder, Vectors
 from preceptor.retrieval.features import Weights
 from preceptor.retrieval.groups import conversations
 from preceptor.retrieval.matcher import Example, Matcher
@@ -103,6 +103,13 @@ def test_the_best_can_be_ranked_alone() -> None:
     for whole, some in zip(matcher.match_all(contexts), matcher.match_all(contexts, 2), strict=True):
         assert some.ranked == whole.ranked[:2]
         assert (some.confidence, some.abstained) == (whole.confidence, whole.abstained)
+
+
+def test_words_alone_find_what_is_said_in_the_same_words() -> None:
+    matcher = Matcher.fit(examples(), LexicalEmbedder())
+    assert matcher.weights.lexical == 1
+    assert matcher.match(customer("There is a problem with the lost luggage!")).ranked[0][0] == "luggage"
+    assert matcher.match(customer("My landlord wants to sell the house next spring.")).abstained
 
 
 def test_a_new_turn_costs_one_turn() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import snowballstemmer
+import Stemmer
 
-from preceptor.retrieval.windows import stems
+from preceptor.retrieval.windows import stemmed, words
 
 
 @pytest.fixture
@@ -29,6 +29,6 @@ def test_threads_that_read_side_by_side_read_what_is_there() -> None:
         " ".join("".join(luck.choices(string.ascii_lowercase, k=5)) + luck.choice(endings) for _ in range(300))
         for _ in range(4)
     ]
-    alone = snowballstemmer.stemmer("english")
+    alone = Stemmer.Stemmer("english")
     with ThreadPoolExecutor(len(texts)) as pool:
-        assert list(pool.map(stems, texts)) == [alone.stemWords(text.split()) for text in texts]
+        assert list(pool.map(stemmed, map(words, texts))) == [alone.stemWords(text.split()) for text in texts]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Literal
 
-import snowballstemmer
+import Stemmer
 
 from preceptor.library.model import Strategy
 
@@ -75,7 +75,7 @@ _FILLER = frozenset((
     "always", "please", "should", "must",
 ))
 # fmt: on
-_stemmer = snowballstemmer.stemmer("english")
+_stemmer = Stemmer.Stemmer("english", 0)
 
 
 def lint_text(text: str) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preceptor.retrieval.features import Matrix
 from preceptor.retrieval.scoring import LeftOut
+from preceptor.retrieval.sparse import Matrix
 
 NEARER = 0.4
 """How often an unknown kind of context that is nearer to the library than any it was calibrated on gets past the

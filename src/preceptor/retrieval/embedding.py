@@ -3,18 +3,22 @@
 An embedder's `id` names everything its vectors depend on; caches and thresholds are keyed by it.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load
-from tokenizers import Tokenizer
+
+# Most of a gateway's memory, were it loaded where words alone decide.
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.models import Model
 
 from preceptor.errors import BadReply, Defect
 
@@ -25,6 +29,10 @@ _PIECE = 4_096
 """Tokens whose vectors are looked up at a time."""
 _PACKAGE = "wordllama"
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
+_WORD = 64
+"""Characters of the longest word that is remembered: what is longer is hardly met again."""
+_SPACE = "▁"
+"""How the tokenizer writes a space."""
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
 
@@ -57,35 +65,79 @@ class Store(Protocol):
     def put_many(self, embedder_id: str, vectors: Mapping[str, Vectors]) -> None: ...
 
 
+class LexicalEmbedder:
+    """No vectors at all: words alone decide what is alike. Needs neither word vectors nor their tokenizer."""
+
+    id = "lexical"
+    dim = 0
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return np.zeros((len(texts), 0), np.float32)
+
+
 class StaticEmbedder:
     """Word vectors: the sum of a text's token vectors (WordLlama by D. L. Miller, MIT licence; 32,000 × 256).
 
-    Read straight from the files in the installed wheel, without importing the package, whose loader asks the network.
+    Read straight from the files in the installed wheel, without importing the package, whose loader asks the network;
+    vectors are left in their file until they are needed.
     The vectors' lengths already say how much a token matters ("the" 1.6, "doctor" 14).
     """
 
     id = "wordllama-l2-supercat-256"
     dim = 256
 
+    def __init__(self, memory: int = 32_768) -> None:
+        """`memory`: words whose tokens are remembered; some 200 bytes each."""
+        self._memory = memory
+        self._tokens: dict[str, list[int]] = {}
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         rows = np.zeros((len(texts), self.dim), np.float32)
-        # Fast: without the places of tokens in the text, which take as long as finding the tokens.
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        for row, encoding in zip(rows, encodings, strict=True):
-            ids = encoding.ids
+        for row, text in zip(rows, texts, strict=True):
+            ids = self._ids(text)
             # Piece by piece: the vectors of a megabyte's tokens are 300 MB.
             for start in range(0, len(ids), _PIECE):
-                row += self._table[ids[start : start + _PIECE]].sum(axis=0)
+                row += self._table[ids[start : start + _PIECE]].sum(axis=0, dtype=np.float32)
         return unit(rows)
 
-    @cached_property
-    def _table(self) -> Vectors:
-        (table,) = load(_packaged(_WEIGHTS)).values()
-        return np.asarray(table, np.float32)
+    def _ids(self, text: str) -> list[int]:
+        words = text.split(" ")
+        # No token reaches across a single space, so a text's tokens are its words'. Runs of spaces are tokens, and what
+        # looks like a control token is one.
+        if "" in words or "<" in text or _SPACE in text:
+            return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        known = self._tokens
+        return [token for word in words for token in (known.get(word) or self._of_word(word))]
+
+    def _of_word(self, word: str) -> list[int]:
+        if len(self._tokens) >= self._memory:
+            self._tokens = {}
+        # The model without its tokenizer around it: a tenth of the time.
+        found = [token.id for token in self._model.tokenize(_SPACE + word)]
+        if len(word) <= _WORD:
+            self._tokens[word] = found
+        return found
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        tokenizer = Tokenizer.from_str(_packaged(_TOKENIZER).decode("utf-8"))
+    def _table(self) -> NDArray[np.float16]:
+        # As it lies in the file (format: a length, that much JSON, numbers), so that pages nobody needs are never read.
+        path = _packaged(_WEIGHTS)
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            (about,) = json.loads(file.read(length)).values()
+        offset, shape = 8 + length + about["data_offsets"][0], tuple(about["shape"])
+        return np.memmap(path, np.float16, "r", offset, shape)
+
+    @cached_property
+    def _model(self) -> "Model":
+        model: Model = self._tokenizer.model
+        return model
+
+    @cached_property
+    def _tokenizer(self) -> "Tokenizer":
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(_packaged(_TOKENIZER).read_text("utf-8"))
         tokenizer.no_padding()
         tokenizer.no_truncation()
         return tokenizer
@@ -175,13 +227,11 @@ def unit(rows: NDArray[np.float32]) -> Vectors:
     return np.asarray(np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0), np.float32)
 
 
-def _packaged(path: str) -> bytes:
+def _packaged(path: str) -> Path:
     # Finding a package does not import it; importing this one would pull in its HTTP client.
     spec = find_spec(_PACKAGE)
-    try:
-        (folder,) = spec.submodule_search_locations if spec and spec.submodule_search_locations else ("",)
-        return (Path(folder) / path).read_bytes()
-    except FileNotFoundError:
-        raise Defect(
-            f"{_PACKAGE!r} is not installed, or carries no {path!r}; install what pyproject.toml names."
-        ) from None
+    (folder,) = spec.submodule_search_locations if spec and spec.submodule_search_locations else ("",)
+    found = Path(folder) / path
+    if not found.is_file():
+        raise Defect(f"{_PACKAGE!r} is not installed, or carries no {path!r}; install what pyproject.toml names.")
+    return found

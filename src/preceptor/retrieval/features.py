@@ -1,25 +1,27 @@
 """Contexts as matrices: for each window, word vectors and weighted words.
 
-Conversations share turns, so a library is read once per distinct turn and each window is a sum over turns: two small
-sparse products instead of a loop over every word of every context.
+Conversations share turns, so a library is read once per distinct turn and each window is a sum over turns. Words that
+many contexts have are columns like those of the vectors; the rest are kept by word (`sparse`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import unit
-from preceptor.retrieval.windows import WINDOWS, Read, Reader, spoken, starts
-
-Matrix = NDArray[np.float32]
+from preceptor.retrieval.sparse import Index, Matrix, Sparse, beside, dots, ends_of
+from preceptor.retrieval.windows import WINDOWS, Reader, spoken, starts
 
 BEFORE = 0.2
 """Share of likeness that is left to what came before, where that counts. 0.1 to 0.3 measured alike."""
+COMMON = 1 / 8
+"""Words that a larger share of contexts have are columns of their own: multiplying a column costs a tenth of what
+multiplying the same numbers one by one does."""
+
+TOGETHER = 4_096
+"""Windows summed in one go, so that a large library's turns are not all written out at once."""
 
 
 @dataclass(frozen=True)
@@ -38,52 +40,42 @@ class Weights:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The library's words and how rare each is."""
+    """How rare the library's words are. Which they are, the reader knows."""
 
-    ids: dict[str, int]
-    idf: tuple[Matrix, ...]
-    """Per window (words + 1,); the last is for words the library has never seen: they match nothing, but they count as
+    idf: Matrix
+    """windows × (words + 1); the last is for words the library has never seen: they match nothing, but they count as
     said."""
+    common: Index
+    """(words + 1,): the column of a word that many contexts have; −1 for the others."""
 
-    @classmethod
-    def of(cls, reads: Sequence[Read]) -> "Vocabulary":
-        """The words of some turns; how rare they are is not known yet."""
-        return cls({word: index for index, word in enumerate(dict.fromkeys(w for r in reads for w in r.words))}, ())
-
-    def counts(self, reads: Sequence[Read]) -> sp.csr_array:
-        """reads × (words + 1)."""
-        unknown = len(self.ids)
-        columns = [self.ids.get(word, unknown) for read in reads for word in read.words]
-        values = [count for read in reads for count in read.words.values()]
-        ends = np.cumsum([0, *(len(read.words) for read in reads)])
-        table = sp.csr_array((np.array(values, np.float32), columns, ends), shape=(len(reads), unknown + 1))
-        table.sum_duplicates()
-        return table
+    @property
+    def columns(self) -> int:
+        """How many words have one."""
+        return int(self.common.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True)
 class Features:
-    """n contexts. Rows are scaled so that the dot products of two contexts, words and vectors, add up to likeness."""
+    """n contexts. Rows are scaled so that the dot products of two contexts, in all three parts, add up to likeness."""
 
-    dense: Matrix
-    """n × (windows × dim, and more where what came before counts)."""
-    lexical: sp.csr_array
+    vectors: Matrix
+    """n × (windows × dim)."""
+    more: Matrix
+    """n × (windows × common words, and what came before where that counts)."""
+    lexical: Sparse
     """n × (windows × (words + 1))."""
+    scales: Matrix
+    """(windows,): what unit vectors were multiplied by."""
 
     def after(self, before: Matrix) -> "Features":
         """With what was said before in view: n × labels, 0 to 1, rows of zeros where nothing was."""
-        return Features(np.hstack([self.dense, np.sqrt(np.float32(BEFORE)) * before]), self.lexical)
+        return replace(self, more=np.hstack([self.more, np.sqrt(np.float32(BEFORE)) * before]))
 
     def __len__(self) -> int:
-        return len(self.dense)
+        return len(self.vectors)
 
-    @cached_property
-    def across(self) -> sp.csr_array:
-        """The words, transposed, by word: kept, because turning them costs more than one context's likeness."""
-        return self.lexical.T.tocsr()
-
-    def rows(self, index: NDArray[np.intp]) -> "Features":
-        return Features(self.dense[index], self.lexical[index])
+    def rows(self, index: Index) -> "Features":
+        return Features(self.vectors[index], self.more[index], self.lexical.rows(index), self.scales)
 
 
 @dataclass(frozen=True)
@@ -92,32 +84,44 @@ class Views:
 
     dense: tuple[Matrix, ...]
     """Per window n × dim, unit rows."""
-    lexical: tuple[sp.csr_array, ...]
-    """Per window n × (words + 1), unit rows."""
+    common: tuple[Matrix, ...]
+    """Per window n × common words; with `lexical`, unit rows."""
+    lexical: tuple[Sparse, ...]
+    """Per window n × (words + 1)."""
     opening: Matrix
     """(n,): 1 where it is the customer's first turn, else 0."""
 
-    def rows(self, index: NDArray[np.intp]) -> "Views":
-        words = tuple(part[index] for part in self.lexical)
-        return Views(tuple(part[index] for part in self.dense), words, self.opening[index])
+    def rows(self, index: Index) -> "Views":
+        return Views(
+            tuple(part[index] for part in self.dense),
+            tuple(part[index] for part in self.common),
+            tuple(part.rows(index) for part in self.lexical),
+            self.opening[index],
+        )
 
     def weighted(self, weights: Weights) -> Features:
         # Both sides of a dot product carry the root of a weight.
         shares = [np.float32((1 - BEFORE * weights.opening) * share) for share in weights.windows]
-        dense = [
-            np.sqrt(s * np.float32(1 - weights.lexical)) * part for s, part in zip(shares, self.dense, strict=True)
-        ]
-        words = [np.sqrt(s * np.float32(weights.lexical)) * part for s, part in zip(shares, self.lexical, strict=True)]
+        vectors = [np.sqrt(s * np.float32(1 - weights.lexical)) for s in shares]
+        words = [np.sqrt(s * np.float32(weights.lexical)) for s in shares]
+        more = [w * part for w, part in zip(words, self.common, strict=True)]
         if weights.opening:
-            dense.append(np.sqrt(np.float32(BEFORE)) * self.opening[:, None])
-        return Features(np.hstack(dense), sp.hstack(words, format="csr"))
+            more.append(np.sqrt(np.float32(BEFORE)) * self.opening[:, None])
+        lexical = beside(list(self.lexical))
+        scale = np.array(words, np.float32)[lexical.columns // self.lexical[0].width]
+        return Features(
+            np.hstack([v * part for v, part in zip(vectors, self.dense, strict=True)]),
+            np.hstack(more),
+            Sparse(lexical.ends, lexical.columns, lexical.values * scale, lexical.width),
+            np.array(vectors, np.float32),
+        )
 
 
 def likeness(left: Features, right: Features) -> Matrix:
     """len(left) × len(right): the weighted mean of cosines over windows, of vectors and of words, and of
     what came before; at most 1."""
-    words = left.lexical @ right.across
-    return np.asarray(products(left.dense, right.dense) + words.toarray(), np.float32)
+    alike = products(left.vectors, right.vectors) + dots(left.lexical, right.lexical.across)
+    return alike + products(left.more, right.more) if left.more.shape[1] else alike
 
 
 def products(left: Matrix, right: Matrix) -> Matrix:
@@ -135,41 +139,80 @@ def read_contexts(
     said = [spoken(context) for context in contexts]
     reads = reader.read(turn.text for turns in said for turn in turns)
     order = {text: index for index, text in enumerate(reads)}
-    words = vocabulary or Vocabulary.of(list(reads.values()))
-    table = words.counts(list(reads.values()))
-    vectors = np.array([read.vector for read in reads.values()], np.float32).reshape(len(reads), reader.embedder.dim)
-    members = _members(said, order)
-    counts = [member @ table for member in members]
-    known = words if words.idf else Vocabulary(words.ids, tuple(map(_idf, counts)))
-    dense = tuple(unit(member @ vectors) for member in members)
+    width, count = len(reader.words) + 1, len(said)
+    words = [read.words for read in reads.values()]
+    # The last row is nothing said, so that no window is without a row.
+    vectors = np.zeros((len(reads) + 1, reader.embedder.dim), np.float32)
+    for row, read in zip(vectors, reads.values(), strict=False):
+        row[:] = read.vector
+    table = Sparse(
+        ends_of(np.array([*map(len, words), 0], np.intp)),
+        np.concatenate([*words, np.zeros(0, np.intp)]),
+        np.concatenate([*(read.counts for read in reads.values()), np.zeros(0, np.float32)]),
+        width,
+    )
+    members, ends = _members(said, order)
+    dense = unit(_sums(vectors, members, ends))
+    told = table.rows(members)
+    # Each window's turns, and their words, follow one another.
+    row_of = np.repeat(np.repeat(np.arange(len(ends) - 1), np.diff(ends)), np.diff(told.ends))
+    counts = Sparse.summed(row_of, told.columns, told.values, (len(ends) - 1, width))
+    known = vocabulary or _vocabulary(counts, count)
+    common, lexical = _weighted(counts, known, count)
     opening = np.array([sum(turn.party == "customer" for turn in turns) <= 1 for turns in said], np.float32)
-    return Views(dense, tuple(map(_weighted, counts, known.idf)), opening), known
+    parts = [slice(n * count, (n + 1) * count) for n in range(len(WINDOWS))]
+    return Views(
+        tuple(dense[part] for part in parts),
+        tuple(common[part] for part in parts),
+        tuple(lexical.rows(np.arange(part.start, part.stop)) for part in parts),
+        opening,
+    ), known
 
 
-def _members(said: Sequence[Sequence[Turn]], order: dict[str, int]) -> list[sp.csr_array]:
-    """Per window: contexts × distinct turns, how often each turn is in the window."""
+def _members(said: Sequence[Sequence[Turn]], order: dict[str, int]) -> tuple[Index, Index]:
+    """The turns of each window of each context, window by window, one after the other; and where each begins."""
     begins = [starts(turns) for turns in said]
-    members = []
-    for window in range(len(WINDOWS)):
-        inside = [[order[turn.text] for turn in turns[b[window] :]] for turns, b in zip(said, begins, strict=True)]
-        ends = np.cumsum([0, *map(len, inside)])
-        columns = np.array([column for row in inside for column in row], np.int32)
-        member = sp.csr_array((np.ones(len(columns), np.float32), columns, ends), shape=(len(said), len(order)))
-        member.sum_duplicates()
-        members.append(member)
-    return members
+    lines = [[order[turn.text] for turn in turns] for turns in said]
+    inside = [
+        line[begin[window] :] or [len(order)]
+        for window in range(len(WINDOWS))
+        for line, begin in zip(lines, begins, strict=True)
+    ]
+    members = np.array([member for row in inside for member in row], np.intp)
+    return members, ends_of(np.array([*map(len, inside)], np.intp))
 
 
-def _idf(counts: sp.csr_array) -> Matrix:
-    """Smoothed inverse document frequency over contexts; a word never met is as rare as can be."""
-    seen = np.bincount(counts.indices, minlength=counts.shape[1])
-    return np.asarray(np.log((1 + counts.shape[0]) / (1 + seen)) + 1, np.float32)
+def _sums(vectors: Matrix, members: Index, ends: Index) -> Matrix:
+    """The sums of some rows at a time."""
+    found = [
+        np.add.reduceat(vectors[members[part[0] : part[-1]]], part[:-1] - part[0])
+        for part in (ends[at : at + TOGETHER + 1] for at in range(0, len(ends) - 1, TOGETHER))
+    ]
+    return np.concatenate([*found, vectors[:0]])
 
 
-def _weighted(counts: sp.csr_array, idf: Matrix) -> sp.csr_array:
-    """Counts to (1 + log count) × idf, unit rows."""
-    weights = (1 + np.log(counts.data)) * idf[counts.indices]
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    lengths = np.sqrt(np.bincount(rows, weights**2, counts.shape[0]))
+def _vocabulary(counts: Sparse, contexts: int) -> Vocabulary:
+    """Smoothed inverse document frequency over contexts, window by window; a word never met is as rare as can be."""
+    windows = len(WINDOWS)
+    seen = np.bincount(
+        counts.row_of // max(1, contexts) * counts.width + counts.columns, minlength=windows * counts.width
+    )
+    seen = seen.reshape(windows, counts.width)
+    idf = np.asarray(np.log((1 + contexts) / (1 + seen)) + 1, np.float32)
+    common = np.full(counts.width, -1, np.intp)
+    often = np.flatnonzero(seen.max(axis=0) > COMMON * contexts)
+    common[often] = np.arange(len(often))
+    return Vocabulary(idf, common)
+
+
+def _weighted(counts: Sparse, vocabulary: Vocabulary, contexts: int) -> tuple[Matrix, Sparse]:
+    """Counts to (1 + log count) × idf, unit rows, in two parts: the common words and the others."""
+    rows = counts.row_of
+    weights = (1 + np.log(counts.values)) * vocabulary.idf[rows // max(1, contexts), counts.columns]
+    lengths = np.sqrt(np.bincount(rows, weights**2, len(counts)))
     scaled = (weights / lengths[rows]).astype(np.float32)
-    return sp.csr_array((scaled, counts.indices, counts.indptr), shape=counts.shape)
+    column = vocabulary.common[counts.columns]
+    common = np.zeros((len(counts), vocabulary.columns), np.float32)
+    often = column >= 0
+    common[rows[often], column[often]] = scaled[often]
+    return common, Sparse(counts.ends, counts.columns, scaled, counts.width).where(~often)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
+from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.features import Views, Weights, likeness
-from preceptor.retrieval.kernel import Index
 from preceptor.retrieval.scoring import TOGETHER
+from preceptor.retrieval.sparse import Index
 from preceptor.retrieval.windows import spoken
 
 OPENING_WORDS = 8
@@ -36,9 +35,22 @@ def apart(groups: Index, views: Views, weights: Weights) -> Index:
     if not 0 < len(groups) <= TOGETHER:
         return groups
     words = views.weighted(Weights(weights.windows, 1.0))
-    twins = sp.csr_array(likeness(words, words) >= TWINS)
-    members = sp.csr_array((np.ones(len(groups), np.int32), (groups, np.arange(len(groups)))))
-    return np.asarray(connected_components(members.T @ members + twins, directed=False)[1], np.intp)
+    alike = likeness(words, words) >= TWINS
+    return _joined(groups, alike)
+
+
+def _joined(groups: Index, alike: NDArray[np.bool_]) -> Index:
+    """The same number for all that hang together, by group or by likeness: each takes the least number it is joined to
+    until nothing changes."""
+    mine = np.unique(groups, return_inverse=True)[1]
+    rows, columns = np.nonzero(alike)
+    while True:
+        least = np.arange(mine.max() + 1)
+        np.minimum.at(least, mine[rows], mine[columns])
+        joined = least[mine]
+        if np.array_equal(joined, mine):
+            return mine
+        mine = joined
 
 
 def _opening(context: Sequence[Turn]) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from preceptor.dialogue.conversation import Turn
-from preceptor.retrieval.features import Features, Matrix, likeness
-from preceptor.retrieval.kernel import Index, Ridge, kernel, split
+from preceptor.retrieval.features import Features, likeness
+from preceptor.retrieval.kernel import Ridge, kernel, split
+from preceptor.retrieval.sparse import Index, Matrix
 
 
 def earlier(turns: Sequence[Turn]) -> Sequence[Turn]:

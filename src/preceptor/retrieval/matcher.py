@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
 from preceptor.retrieval.calibration import Calibration, calibrate, probabilities
 from preceptor.retrieval.embedding import Embedder
-from preceptor.retrieval.features import Matrix, Views, Vocabulary, Weights, read_contexts
+from preceptor.retrieval.features import Views, Vocabulary, Weights, read_contexts
 from preceptor.retrieval.groups import apart, conversations
 from preceptor.retrieval.history import earlier, learned, shares
-from preceptor.retrieval.scoring import TOGETHER, Scorer, Whole, scorer
+from preceptor.retrieval.scoring import TOGETHER, Compiled, Scorer, Scores, Whole, fit
+from preceptor.retrieval.sparse import Matrix
 from preceptor.retrieval.weighing import weigh
 from preceptor.retrieval.windows import Reader
 
@@ -31,7 +31,7 @@ class Match:
     """What was made of a context."""
 
     ranked: tuple[tuple[str, float], ...]
-    """(label, probability if it is one of these), likeliest first."""
+    """(label, probability if it is one of the library's), likeliest first; of many labels only the likeliest."""
     confidence: float
     """The best label's score: about 1 for contexts like its examples, about 0 for unlike."""
     threshold: float
@@ -54,7 +54,7 @@ class Matcher:
     embedder_id: str
     weights: Weights
     calibration: Calibration
-    _first: Scorer | None
+    _first: Compiled | None
     """Says what a context was about at the customer's turn before, where that helps."""
     _scorer: Scorer
     _reader: Reader
@@ -96,15 +96,15 @@ class Matcher:
         chosen = weights or weigh(views, before, numbers, groups, len(labels), seed)
         features = views.weighted(chosen)
         strangers = apart(groups, views, chosen)
-        fitted = scorer(features, numbers, groups, len(labels), seed)
+        fitted = fit(features, numbers, groups, len(labels), seed)
         first = None
         if chosen.history and before is not None and isinstance(fitted, Whole):
-            first = fitted
-            said = learned(first.ridge, features, before.weighted(chosen), strangers, views.opening)
+            first = fitted.scorer
+            said = learned(fitted.ridge, features, before.weighted(chosen), strangers, views.opening)
             fitted = Whole.fit(features.after(said), numbers, groups, len(labels))
         left_out = fitted.left_out(strangers, np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
-        return cls(labels, embedder.id, chosen, calibration, first, fitted, reader, vocabulary)
+        return cls(labels, embedder.id, chosen, calibration, first, fitted.scorer, reader, vocabulary)
 
     def match(self, turns: Sequence[Turn]) -> Match:
         """The labels of a context, likeliest first, and whether it belongs to any.
@@ -115,32 +115,38 @@ class Matcher:
         return self.match_all([turns])[0]
 
     def match_all(self, contexts: Sequence[Sequence[Turn]], best: int | None = None) -> list[Match]:
-        """The same for many contexts, in less time each. `best`: the most labels to rank; all when not given."""
+        """The same for many contexts, in less time each. `best`: the most labels to rank."""
         if not self.labels or not contexts:
             return [Match((), 0.0, self.calibration.threshold) for _ in contexts]
         views, _ = read_contexts(contexts, self._reader, self._vocabulary)
         features = views.weighted(self.weights)
         if self._first is not None and not views.opening.all():
             before, _ = read_contexts([earlier(turns) for turns in contexts], self._reader, self._vocabulary)
-            features = features.after(shares(self._first.score(before.weighted(self.weights)), views.opening))
+            features = features.after(shares(self._first.whole(before.weighted(self.weights)), views.opening))
         elif self._first is not None:
             features = features.after(np.zeros((len(features), len(self.labels)), np.float32))
-        return [self._judge(scores, best) for scores in self._scorer.score(features)]
+        return self._judged(self._scorer.score(features), best)
 
-    def _judge(self, scores: Matrix, best: int | None) -> Match:
-        shares = probabilities(scores, self.calibration.temperature)
-        order = _descending(scores, best)
-        ranked = tuple((self.labels[index], float(shares[index])) for index in order)
-        return Match(ranked, float(scores[order[0]]), self.calibration.threshold)
+    def _judged(self, scores: Scores, best: int | None) -> list[Match]:
+        order = np.argsort(-scores.values, axis=1, kind="stable")[:, :best]
+        shares = _shares(scores, self.calibration.temperature)
+        labels, shares, values = (
+            np.take_along_axis(some, order, axis=1).tolist() for some in (scores.labels, shares, scores.values)
+        )
+        names, threshold = self.labels, self.calibration.threshold
+        return [
+            Match(tuple([(names[n], p) for n, p in zip(mine, share, strict=True)]), value[0], threshold)
+            for mine, share, value in zip(labels, shares, values, strict=True)
+        ]
 
 
-def _descending(scores: Matrix, best: int | None) -> NDArray[np.intp]:
-    """The places of the best scores, or of all; of equal ones the first first."""
-    if best is None or best >= len(scores):
-        return np.asarray(np.argsort(-scores, kind="stable"))
-    least = np.partition(scores, -best)[-best]
-    near = np.flatnonzero(scores >= least)
-    return np.asarray(near[np.argsort(-scores[near], kind="stable")][:best])
+def _shares(scores: Scores, temperature: float) -> Matrix:
+    """The probabilities of the likeliest labels; the others have scores of 0."""
+    others = scores.count - scores.values.shape[1]
+    if not others:
+        return probabilities(scores.values, temperature)
+    nothing = np.zeros((len(scores.values), others), np.float32)
+    return probabilities(np.hstack([scores.values, nothing]), temperature)
 
 
 def _earlier(contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary) -> Views | None:

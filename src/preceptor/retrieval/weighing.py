@@ -12,11 +12,12 @@ from itertools import product
 import numpy as np
 
 from preceptor.retrieval.calibration import probabilities, temperature
-from preceptor.retrieval.features import Matrix, Views, Weights
+from preceptor.retrieval.features import Views, Weights
 from preceptor.retrieval.groups import apart
 from preceptor.retrieval.history import learned
-from preceptor.retrieval.kernel import Index, split
+from preceptor.retrieval.kernel import split
 from preceptor.retrieval.scoring import LeftOut, Whole
+from preceptor.retrieval.sparse import Index, Matrix
 
 SAMPLE = 800
 """Contexts looked at, as whole conversations: enough to tell the choices apart, a few hundredths of a second each."""
@@ -26,22 +27,25 @@ EVEN = (0.33, 0.33, 0.34)
 WHOLE = (0.1, 0.15, 0.75)
 LAST = (0.7, 0.15, 0.15)
 CHOICES = tuple(Weights(windows, lexical) for windows, lexical in product((EVEN, WHOLE, LAST), (0.3, 0.6)))
+WORDS = tuple(Weights(windows, 1.0) for windows in (EVEN, WHOLE, LAST))
+"""Where there are no vectors."""
 
 
 def weigh(views: Views, before: Views | None, labels: Index, groups: Index, count: int, seed: int) -> Weights:
-    """The first of `CHOICES`, or the one under which most left-out conversations find their labels.
+    """The first of the choices, or the one under which most left-out conversations find their labels.
 
     `before`: the earlier contexts, if they may be looked at; `labels`: per context, −1 for none; `groups`: its
     conversation; `count`: of labels.
     """
     sample = _sample(groups, seed)
+    choices = CHOICES if views.dense[0].shape[1] else WORDS
     some, truth, together = views.rows(sample), labels[sample], groups[sample]
     if len(np.unique(truth[truth >= 0])) < 2:
-        return CHOICES[0]
-    wrong = [_wrong(Whole.fit(some.weighted(c), truth, together, count), truth, together) for c in CHOICES]
+        return choices[0]
+    wrong = [_wrong(Whole.fit(some.weighted(c), truth, together, count), truth, together) for c in choices]
     gains = [_gain(wrong[0], other) for other in wrong]
     best = int(np.argmax(gains)) if max(gains) > 0 else 0
-    return _with_before(some, before and before.rows(sample), CHOICES[best], truth, together, count)
+    return _with_before(some, before and before.rows(sample), choices[best], truth, together, count)
 
 
 def _with_before(

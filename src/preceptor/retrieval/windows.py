@@ -6,15 +6,15 @@ A window's vector is the weighted sum of its turns' vectors, and its words are t
 turn, however long the conversation.
 """
 
+import math
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from threading import Lock
 
 import numpy as np
-import snowballstemmer
+import Stemmer
 from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
@@ -23,8 +23,10 @@ from preceptor.retrieval.embedding import Embedder, Vectors
 WINDOWS: tuple[int | None, ...] = (1, 2, None)
 """How many of the customer's turns each window reaches back; None: all."""
 
+WORDS = 65_536
+"""Words whose numbers a reader remembers, whatever their endings; some 100 bytes each."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
-_stemmer = snowballstemmer.stemmer("english")
+_stemmer = Stemmer.Stemmer("english", 0)
 _stemming = Lock()
 """A stemmer keeps the word it is at, so that two threads would get each other's."""
 
@@ -35,35 +37,59 @@ class Read:
 
     vector: NDArray[np.float32]
     """(dim,); as long as the root of its number of words, so that "yes" does not weigh like a paragraph."""
-    words: Counter[str]
-    """Stems; every number is the word ``0``."""
+    words: NDArray[np.intp]
+    """Numbers of its stems in the reader's `words`, each once."""
+    counts: NDArray[np.float32]
+    """How often each is said."""
 
 
 class Reader:
     """Reads turns, each text once while it is remembered."""
 
-    def __init__(self, embedder: Embedder, memory: int = 8_192) -> None:
-        """`memory`: texts remembered; about 2 kB each."""
+    def __init__(self, embedder: Embedder, words: dict[str, int] | None = None, memory: int = 8_192) -> None:
+        """`words`: the stems there are, with their numbers; without, they are those of the first turns read. A word
+        that is not among them has the number of the first that is none. `memory`: texts remembered; about 2 kB each."""
         self.embedder = embedder
+        self.words = {} if words is None else words
+        self._settled = words is not None
         self._memory = memory
         self._read: OrderedDict[str, Read] = OrderedDict()
+        self._known: dict[str, int] = {}
 
     def read(self, texts: Iterable[str]) -> dict[str, Read]:
         """By text."""
         wanted = dict.fromkeys(texts)
         new = [text for text in wanted if text not in self._read]
-        fresh = dict(zip(new, self._fresh(new), strict=True))
+        fresh = dict(zip(new, self._fresh(new), strict=True)) if new else {}
         found = {text: fresh[text] if text in fresh else self._read[text] for text in wanted}
         self._remember(found)
         return found
 
     def _fresh(self, texts: list[str]) -> list[Read]:
-        vectors: Vectors = self.embedder.embed(texts) if texts else np.zeros((0, self.embedder.dim), np.float32)
-        counts = [Counter(stems(text)) for text in texts]
-        return [
-            Read(vector * np.float32(np.sqrt(max(1, words.total()))), words)
-            for vector, words in zip(vectors, counts, strict=True)
-        ]
+        vectors: Vectors = self.embedder.embed(texts)
+        said = [words(text) for text in texts]
+        if not self._settled:
+            met = dict.fromkeys(stem for some in said for stem in stemmed(some))
+            self.words.update((stem, number) for number, stem in enumerate(met))
+            self._settled = True
+        return [self._made(vector, some) for vector, some in zip(vectors, said, strict=True)]
+
+    def _made(self, vector: NDArray[np.float32], said: list[str]) -> Read:
+        counts = Counter(self._numbers(said))
+        return Read(
+            vector * np.float32(math.sqrt(max(1, len(said)))),
+            np.fromiter(counts.keys(), np.intp, len(counts)),
+            np.fromiter(counts.values(), np.float32, len(counts)),
+        )
+
+    def _numbers(self, said: list[str]) -> list[int]:
+        known, unknown = self._known, len(self.words)
+        if new := [word for word in said if word not in known]:
+            if len(known) > WORDS:
+                known.clear()
+                new = said
+            known.update(zip(new, [self.words.get(stem, unknown) for stem in stemmed(new)], strict=True))
+        return [known[word] for word in said]
 
     def _remember(self, found: dict[str, Read]) -> None:
         for text, read in found.items():
@@ -84,12 +110,13 @@ def starts(turns: Sequence[Turn]) -> list[int]:
     return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach in WINDOWS]
 
 
-def stems(text: str) -> list[str]:
-    """The words of a text, stemmed, lower case; numbers are all alike."""
-    return ["0" if word[0].isdigit() else _stem(word) for word in _WORD.findall(text.lower())]
+def words(text: str) -> list[str]:
+    """The words and numbers of a text, lower case."""
+    return _WORD.findall(text.lower())
 
 
-@lru_cache(maxsize=65_536)
-def _stem(word: str) -> str:
+def stemmed(said: list[str]) -> list[str]:
+    """Words without their endings; numbers are all alike, the word ``0``."""
     with _stemming:
-        return str(_stemmer.stemWord(word))
+        stems = _stemmer.stemWords(said)
+    return ["0" if stem[0].isdigit() else stem for stem in stems]

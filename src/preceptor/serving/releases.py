@@ -116,7 +116,7 @@ class Releases:
         words: Embedder | None = None,
     ) -> None:
         """`dense`: makes the dense embedder, one that remembers what it embedded and that threads may share; None for
-        word vectors alone. `words`: those, where somebody has read them already."""
+        what needs no server. `words`: that; word vectors when not given."""
         self.source = source
         self._make_dense = dense
         self._dense: Embedder | None = None

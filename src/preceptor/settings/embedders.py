@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from preceptor.retrieval.embedding import Embedder, EndpointEmbedder, StaticEmbedder, Vectors
-from preceptor.retrieval.onnx import OnnxEmbedder
+from preceptor.retrieval.embedding import Embedder, EndpointEmbedder, LexicalEmbedder, StaticEmbedder, Vectors
 from preceptor.settings.models import key
 from preceptor.settings.schema import RetrievalSection
 from preceptor.storage import vectors
@@ -22,10 +21,15 @@ def build(section: RetrievalSection, folder: Path) -> Embedder:
     match section.embedder:
         case "static":
             return StaticEmbedder()
+        case "lexical":
+            return LexicalEmbedder()
         case "endpoint":
             endpoint = _Endpoint(str(section.base_url), str(section.model), key(section.key_env))
             return EndpointEmbedder.probing(endpoint.embed, f"{section.base_url} {section.model}")
         case "onnx":
+            # Here, because it needs the tokenizers' library, which most do without.
+            from preceptor.retrieval.onnx import OnnxEmbedder
+
             return OnnxEmbedder(folder / str(section.folder))
 
 

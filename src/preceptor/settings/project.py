@@ -67,7 +67,7 @@ class Project:
         """
         section = self.settings.retrieval
         embedder = embedders.build(section, self.folder)
-        kept = embedders.Kept(Vectors(db)) if db is not None and section.embedder != "static" else None
+        kept = embedders.Kept(Vectors(db)) if db is not None and section.dense else None
         return CachedEmbedder(embedder, kept)
 
     def providers(self) -> Providers:

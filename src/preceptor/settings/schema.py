@@ -128,9 +128,10 @@ class ModelsSection(Section):
 class RetrievalSection(Section):
     """Which strategies apply to a conversation, and when none do."""
 
-    embedder: Literal["static", "endpoint", "onnx"] = "static"
-    """How texts become vectors: word vectors that come with the package, an OpenAI-compatible embeddings endpoint, or
-    an encoder in a folder (extra `onnx`)."""
+    embedder: Literal["static", "lexical", "endpoint", "onnx"] = "static"
+    """What tells how alike texts are, beside their words: word vectors that come with the package, nothing (`lexical`:
+    the gateway is smaller and faster, but knows no words of the same meaning), an OpenAI-compatible embeddings
+    endpoint, or an encoder in a folder (extra `onnx`)."""
     base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
     """For `endpoint`: the endpoint, up to and including its version."""
     model: Text | None = None
@@ -140,9 +141,15 @@ class RetrievalSection(Section):
     folder: Path | None = None
     """For `onnx`: the folder with model.onnx and tokenizer.json."""
 
+    @property
+    def dense(self) -> bool:
+        """Whether vectors cost a call or much time."""
+        return self.embedder in ("endpoint", "onnx")
+
     @pydantic.model_validator(mode="after")
     def _complete(self) -> "RetrievalSection":
-        needed: tuple[str, ...] = {"static": (), "endpoint": ("base_url", "model"), "onnx": ("folder",)}[self.embedder]
+        needs = {"endpoint": ("base_url", "model"), "onnx": ("folder",)}
+        needed: tuple[str, ...] = needs.get(self.embedder, ())
         for name in needed:
             if getattr(self, name) is None:
                 raise ValueError(f"embedder = {self.embedder!r} needs retrieval.{name}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.llm.prices import FREE, Price
-from preceptor.retrieval.embedding import Embedder
+from preceptor.retrieval.embedding import Embedder, LexicalEmbedder
 from preceptor.serving.access import Caller
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
@@ -115,8 +115,9 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True,
     """
     section, lookout = project.settings.serving, Lookout(project)
     library = project.settings.project.library
-    dense = project.settings.retrieval.embedder != "static"
-    releases = Releases(lookout.source(), [library], dense=lookout.embedder if dense else None)
+    retrieval = project.settings.retrieval
+    words = LexicalEmbedder() if retrieval.embedder == "lexical" else None
+    releases = Releases(lookout.source(), [library], lookout.embedder if retrieval.dense else None, words)
     access = Keyring(
         lookout.source(),
         folder(project),

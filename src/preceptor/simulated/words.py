@@ -7,7 +7,7 @@ retrieval they are used to measure.
 import re
 from functools import lru_cache
 
-import snowballstemmer
+import Stemmer
 
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+")
 _BULLET = re.compile(r"^\s*(?:[-*•–>#]+|\(?\d{1,2}[.):]|\(?[a-z]\))\s+|^\s*(?:[-*•]+)")
@@ -98,7 +98,7 @@ _SUBJECTS = frozenset(
 )
 _PLURAL = re.compile(r"[^s]s$")
 _ISE = re.compile(r"is(e[ds]?|ing|ations?)$")
-_stemmer = snowballstemmer.stemmer("english")
+_stemmer = Stemmer.Stemmer("english", 0)
 
 
 def sentences(text: str) -> tuple[str, ...]:
