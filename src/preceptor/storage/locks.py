@@ -9,6 +9,7 @@ same for a session (advisory lock).
 import fcntl
 import hashlib
 import os
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ class FileLocks:
 @dataclass
 class _Held:
     connection: sa.Connection
+    """Closed: the lock was lost to somebody else."""
     session: int
     """The server's process for it."""
 
@@ -84,15 +86,16 @@ class ServerLocks:
             with self._guard:
                 _drop(self._held.pop(name), name)
 
-    def renew(self) -> None:
-        """See that the locks held here still are.
+    def renew(self, broken: bool) -> None:
+        """See that the locks held here still are. `broken`: another connection broke, so ask; else it is enough that
+        nothing was heard: a server that ends a session says so.
 
         Raises:
             Conflict: somebody else took one meanwhile. What was begun under it must not go on.
         """
         with self._guard:
             for name, held in self._held.items():
-                if not _lives(held):
+                if held.connection.closed or ((broken or _heard(held)) and not _lives(held)):
                     held.connection.close()
                     self._held[name] = self._take(name, before=held.session)
 
@@ -119,6 +122,15 @@ def _key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
+def _heard(held: _Held) -> bool:
+    """Whether the server has said something, unasked; that takes no way there and back."""
+    if held.connection.invalidated:
+        return True
+    line = held.connection.connection.driver_connection
+    assert line is not None, "a connection that is not invalidated has one"
+    return line.closed or bool(select.select([line.fileno()], [], [], 0)[0])
+
+
 def _lives(held: _Held) -> bool:
     try:
         return held.connection.scalar(sa.select(sa.func.pg_backend_pid())) == held.session
@@ -127,6 +139,8 @@ def _lives(held: _Held) -> bool:
 
 
 def _drop(held: _Held, name: str) -> None:
+    if held.connection.closed:
+        return
     # With a broken session its locks are gone, too.
     with suppress(DBAPIError):
         held.connection.scalar(sa.select(sa.func.pg_advisory_unlock(_key(name))))

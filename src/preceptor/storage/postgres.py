@@ -93,9 +93,9 @@ def engine(url: sa.URL) -> sa.Engine:
 class Server:
     """A server as one `Database` uses it."""
 
-    def __init__(self, engine: sa.Engine, name: str, patience: float, returned: Callable[[], None]) -> None:
+    def __init__(self, engine: sa.Engine, name: str, patience: float, returned: Callable[[bool], None]) -> None:
         """`patience`: seconds to wait for a server that was reached before and is away now. `returned`: called before
-        the first write after a connection broke."""
+        each write; told whether a connection broke since the last."""
         self._engine = engine
         self._name = name
         self.patience = patience
@@ -159,9 +159,8 @@ class Server:
     def _taken(self, turn: int) -> sa.Connection:
         connection = self._connected()
         try:
-            if self._away:
-                self._returned()
-                self._away = False
+            self._returned(self._away)
+            self._away = False
             connection.execute(_TURN, {"writer": self._me, "turn": turn})
         except BaseException:
             connection.close()

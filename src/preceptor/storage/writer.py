@@ -134,7 +134,10 @@ def _attempt(connection: sa.Connection, work: Work) -> Callable[["Future[Any]"],
 
 
 def _undo(savepoint: sa.NestedTransaction, fault: Exception) -> None:
-    """Undo one piece. A full disk can end the whole transaction instead; then nothing of it may be acknowledged."""
+    """Undo one piece. A full disk or a lost server can end the whole transaction instead; then nothing of it may be
+    acknowledged."""
+    if isinstance(fault, DBAPIError) and fault.connection_invalidated:
+        raise fault
     try:
         savepoint.rollback()
     except DBAPIError:
