@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 import openai
 import orjson
 import pytest
+import sqlalchemy as sa
 
-from preceptor.errors import Conflict, NotFound
+from preceptor.errors import Conflict, NotFound, UserError
 from preceptor.library.store import Library
 from preceptor.llm.prices import Amount, Price
 from preceptor.serving.access import Caller
@@ -277,6 +278,30 @@ def test_what_a_killed_process_has_counted_is_taken_in_once(place: str, tmp_path
         mine.close(db)
         assert Keys(db).spent(datetime.now(UTC))["key-1"]["day"] == Amount(11, 110, 55, 33)
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+class Doubtful(Database):
+    """Keeps what it says it could not."""
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        with super().begin() as connection:
+            yield connection
+        raise UserError("gone")
+
+
+def test_what_was_kept_without_being_told_so_is_not_counted_twice(tmp_path: Path) -> None:
+    place = tmp_path / "p.db"
+    mine, one = Spending(tmp_path / "kept"), Amount(1, 10, 5, 3)
+    with Database.open(place) as db, Doubtful.open(place) as doubtful:
+        for _ in range(2):
+            mine.charge("key-1", one)
+            with pytest.raises(UserError, match="gone"):
+                mine.settle(doubtful)
+        mine.charge("key-1", one)
+        mine.settle(db)
+        assert Keys(db).spent(NOW)["key-1"]["ever"] == Amount(3, 30, 15, 9)
+        mine.close(db)
 
 
 def heard(*pieces: bytes) -> Heard:

@@ -68,8 +68,12 @@ class Spending:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._guard = threading.Lock()
+        self._settling = threading.Lock()
         self._file: _File | None = None
         self._unsettled: dict[Moment, Amount] = {}
+        self._tried: list[tuple[str, int, Mapping[Moment, Amount]]] = []
+        """Settlements that failed at their end since the last that did not: their journal, how far they went, and what
+        was unsettled. Any may have been kept all the same: a database can go away between a commit and its answer."""
         self.faults = 0
         """Replies that could not be written to the journal; they are counted in memory only."""
 
@@ -97,23 +101,38 @@ class Spending:
         Raises:
             PreceptorError: the database cannot be written; nothing is lost.
         """
+        with self._settling:
+            self._settle(db)
+
+    def _settle(self, db: Database) -> None:
         with self._guard:
             file, amounts = self._file, dict(self._unsettled)
             written = file.written if file else 0
         if not amounts:
             return
         with db.begin() as connection:
-            _book(connection, amounts)
+            _book(connection, _less(amounts, self._kept(connection)))
             if file:
                 _note(connection, file.path.name, written)
+                self._tried.append((file.path.name, written, amounts))
+        self._tried.clear()
         with self._guard:
-            rest = {moment: amount - amounts.get(moment, NOTHING) for moment, amount in self._unsettled.items()}
-            self._unsettled = {moment: amount for moment, amount in rest.items() if amount != NOTHING}
+            self._unsettled = _less(self._unsettled, amounts)
             done = file if file and written == file.written and written >= LONG else None
             if done:
                 self._file = None
         if done:
             self._forget(db, done)
+
+    def _kept(self, connection: sa.Connection) -> Mapping[Moment, Amount]:
+        """What the database has of what we think it does not know."""
+        for name, written, amounts in reversed(self._tried):
+            read = connection.scalar(sa.select(journals.c.read).where(journals.c.name == name)) or 0
+            if read >= written:
+                self._tried = [(name, written, amounts)]
+                return amounts
+        self._tried.clear()
+        return {}
 
     def recover(self, db: Database) -> int:
         """Take in what killed processes have left; how many journals there were.
@@ -149,6 +168,11 @@ class Spending:
         # The file first: a note without a file says nothing, a file without its note would be taken in again.
         file.drop()
         _unnote(db, file.path.name)
+
+
+def _less(amounts: Mapping[Moment, Amount], by: Mapping[Moment, Amount]) -> dict[Moment, Amount]:
+    rest = {moment: amount - by.get(moment, NOTHING) for moment, amount in amounts.items()}
+    return {moment: amount for moment, amount in rest.items() if amount != NOTHING}
 
 
 def _take_in(db: Database, path: Path) -> None:
