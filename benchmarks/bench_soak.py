@@ -9,7 +9,7 @@ fitted anew. Every answer is checked.
 What is measured is resident memory, from the end of the warm-up on. The warm-up is over when everything that is bounded
 is full, so that nothing that still fills can pass for a leak, nor a leak for filling: customers first come as fast as
 they can, one turn each, until there were more conversations (`--warm`) than the gateway remembers (findings 4,096,
-turns 8,192 and their words 65,536, conversations of a trial 20,000), while the release changes more often than releases
+turns 8,192 and their words 65,536, conversations of a trial 20,000), while the release changes 24 times, more often than releases
 are kept; then five minutes (a tenth of the time if that is less) pass at the constant rate, in which what the rush
 needed is given back. Growth is the median of the last twentieth of the samples beside the median of the first.
 
@@ -57,6 +57,8 @@ LEAVES = 0.2
 CHURN = 20
 """Conversations after which a customer's connection is closed and another opened."""
 FED_BACK = 0.3
+MOVES = 24
+"""Changes of the release while it warms up."""
 SAMPLE = 2.0
 """Seconds between two samples."""
 ODD = {"fail": 0.01, "cut": 0.01, "stall": 0.01, "wrong key": 0.01, "malformed": 0.01, "nowhere": 0.005, "large": 0.005}
@@ -330,7 +332,7 @@ async def _rush(args: argparse.Namespace, customers: list[Customer], owner: Owne
     for customer in customers:
         customer.turns = 1
     while count.conversations < args.warm:
-        if owner.moves < 8 and count.conversations >= args.warm * (owner.moves + 1) / 9:
+        if count.conversations >= args.warm * (owner.moves + 1) / (MOVES + 1):
             await asyncio.to_thread(owner.move)
         await asyncio.sleep(0.1)
 

@@ -1,7 +1,7 @@
 """Which label a context belongs to, learned from examples, and whether it belongs to any."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,6 +105,10 @@ class Matcher:
         left_out = fitted.left_out(strangers, np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
         return cls(labels, embedder.id, chosen, calibration, first, fitted.scorer, reader, vocabulary)
+
+    def fresh(self) -> "Matcher":
+        """The same, having read nothing: the turns it remembers are most of what it weighs."""
+        return replace(self, _reader=self._reader.fresh())
 
     def match(self, turns: Sequence[Turn]) -> Match:
         """The labels of a context, likeliest first, and whether it belongs to any.

@@ -56,6 +56,10 @@ class Reader:
         self._read: OrderedDict[str, Read] = OrderedDict()
         self._known: dict[str, int] = {}
 
+    def fresh(self) -> "Reader":
+        """One like this that has read nothing."""
+        return Reader(self.embedder, self._memory)
+
     def read(self, texts: Iterable[str]) -> dict[str, Read]:
         """By text."""
         wanted = dict.fromkeys(texts)

@@ -79,6 +79,15 @@ class Guide:
         return cls(guidance.hash, library, Retriever(guidance, dense or words, SLOT_LIMIT), spare, dense)
 
 
+    def fresh(self) -> "Guide":
+        """The same, remembering no turns."""
+        return replace(self, retriever=_fresh(self.retriever), fallback=self.fallback and _fresh(self.fallback))
+
+
+def _fresh(retriever: Retriever) -> Retriever:
+    return Retriever(retriever.guidance, limit=retriever.limit, matcher=retriever.matcher.fresh())
+
+
 def _fits(before: Guidance, guidance: Guidance) -> bool:
     """Whether what was fitted to one holds for the other."""
 

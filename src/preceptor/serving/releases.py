@@ -188,6 +188,10 @@ class Releases:
         try:
             shelf.guide = self._get(library, name)
             shelf.read = time.monotonic()
+            for kept, guide in shelf.kept.items():
+                # What is not in force is asked little; the turns each remembers would be hundreds of megabytes.
+                if guide is not shelf.guide:
+                    shelf.kept[kept] = guide.fresh()
             # A release is many objects that stay; looking through them for garbage again and again took half of the
             # processor time of a busy gateway, and held up everyone for 0.2 s.
             gc.collect()
