@@ -9,9 +9,9 @@ fitted anew. Every answer is checked.
 What is measured is resident memory, from the end of the warm-up on. The warm-up is over when everything that is bounded
 is full, so that nothing that still fills can pass for a leak, nor a leak for filling: customers first come as fast as
 they can, one turn each, until there were more conversations (`--warm`) than the gateway remembers (findings 4,096,
-turns 8,192 and their words 65,536, conversations of a trial 20,000), while the release changes 24 times, more often than releases
-are kept; then five minutes (a tenth of the time if that is less) pass at the constant rate, in which what the rush
-needed is given back. Growth is the median of the last twentieth of the samples beside the median of the first.
+turns 8,192 and their words 65,536, conversations of a trial 20,000), while the release changes 24 times, more often
+than releases are kept; then five minutes (a tenth of the time if that is less) pass at the constant rate, in which what
+the rush needed is given back. Growth is the median of the last twentieth of the samples beside that of the first.
 
 MINUTES, 60 unless told, are those after the warm-up. QUICK=1 takes two. Prints a line now and then and, as its last
 line, a JSON object.
@@ -275,9 +275,12 @@ class Owner:
         self._path = path
         self._rng = rng
         self.moves = 0
+        self.fitted = False
+        """The latest has other scenarios than the one before."""
 
     def move(self) -> None:
         self.moves += 1
+        self.fitted = self.moves % 4 == 2
         with Database.open(self._path) as db:
             library = Library(db, "default")
             if self.moves % 4 == 0:
@@ -286,7 +289,7 @@ class Owner:
             chosen = self._rng.choice(library.strategies())
             edited = library.edit(chosen.id, f"Say what happens next and when; word {self.moves}.", "bench")
             library.decide(edited.id, "approved", "bench")
-            if self.moves % 2 == 0:
+            if self.fitted:
                 # Scenarios are part of what is fitted, so this release is.
                 one = self._rng.choice(library.scenarios())
                 library.put_scenario(replace(one, description=f"Case as seen by {self.moves}."), "bench")

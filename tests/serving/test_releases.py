@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -15,9 +16,10 @@ from preceptor.library.store import Library
 from preceptor.retrieval.embedding import Embedder, StaticEmbedder, Vectors
 from preceptor.serving import releases
 from preceptor.serving.guide import Finder
-from preceptor.serving.releases import Releases
+from preceptor.serving.releases import DatabaseSource, Releases
+from preceptor.storage.database import Database
 
-from .stage import ABOUT_BREAD, BREAD, LATE, POLITE, WORDS, Echo, behind, fill, gateway, plain
+from .stage import ABOUT_BREAD, BREAD, LATE, POLITE, WORDS, Echo, behind, context, fill, gateway, plain
 
 pytestmark = pytest.mark.anyio
 BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": ABOUT_BREAD}]})
@@ -55,6 +57,35 @@ async def test_a_release_and_a_roll_back_reach_a_running_gateway(database: Path)
 
 def test_the_database_is_looked_at_more_than_twice_a_second() -> None:
     assert releases.EVERY < 0.5
+
+
+class Counting(StaticEmbedder):
+    """Counts the texts it reads."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.texts += texts
+        return WORDS.embed(texts)
+
+
+async def test_a_release_that_is_no_longer_in_force_forgets_what_was_said(library: Library, database: Path) -> None:
+    words, turns = Counting(), context("Has anybody seen the van?").turns
+    followed = Releases(DatabaseSource(lambda: Database.open(database), database), ["default"], words=words)
+    await followed.look()
+    old = followed.current("default")
+    assert old is not None
+    for _ in range(2):
+        old.retriever.matcher.match(turns)
+    assert words.texts.count(turns[0].text) == 1
+    library.put_scenario(replace(BREAD, description="The van is late."), "run-2")
+    library.release("ann")
+    await followed.look()
+    kept = await followed.named("default", old.release)
+    for _ in range(2):
+        assert kept.retriever.matcher.match(turns) == old.retriever.matcher.match(turns)
+    assert words.texts.count(turns[0].text) == 2
 
 
 async def test_a_database_that_is_gone_or_replaced_is_noticed(library: Library, database: Path, tmp_path: Path) -> None:

@@ -87,23 +87,26 @@ def _run(project: "Project", taken: "socket.socket", host: str, keyless: bool, w
 async def _serve(project: "Project", taken: "socket.socket", host: str, keyless: bool, workers: int) -> None:
     import uvicorn
 
+    from preceptor.cli.reviewing import review
     from preceptor.cli.tables import mark
     from preceptor.serving.server import config
     from preceptor.settings import serving
-    from preceptor.web.mounted import Mounted
+    from preceptor.web.mounted import PATH
 
     async with AsyncExitStack() as stack:
         played = serving.simulated(project)
         world = await stack.enter_async_context(_student(project, played)) if played else None
-        # Made even where workers serve: what is wrong with the settings is said once, and here.
-        app = application(stack.enter_context(ExitStack()), project, host, world, keyless)
-        if isinstance(app, Mounted):
-            typer.echo(f"The review is at {url(host, taken, app.path)}.")
+        # What is wrong with the settings is said once, and not by each worker.
+        serving.upstreams(project, world)
+        if project.settings.serving.review:
+            with review(project, host):
+                typer.echo(f"The review is at {url(host, taken, PATH)}.")
         there = url(host, taken, "/v1")
         typer.echo(f"The gateway answers at {there}{mark(project.simulated)}. Stop it with Ctrl-C.")
         for line in _told(project, there):
             typer.echo(line)
         if workers == 1:
+            app = application(stack.enter_context(ExitStack()), project, host, world, keyless)
             await uvicorn.Server(config(app)).serve([taken])
         else:
             await _together(project, taken, host, world, keyless, workers)

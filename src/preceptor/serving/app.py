@@ -36,6 +36,8 @@ from preceptor.serving.usage import Ear, Heard
 from preceptor.serving.visit import Beside, Visit
 
 Headers = Mapping[bytes, bytes]
+PARTING = [(b"connection", b"close")]
+"""For a client that may be better off with another worker."""
 CLOSE = {"connection": "close"}
 """For what leaves a body half read."""
 PLAIN = "/:@!$&'()*+,;=~"
@@ -169,7 +171,7 @@ class Gateway:
                 speech.path,
                 body_of(asked, body, given.edits),
                 forwarded(scope["headers"]),
-                given.headers(explain=wishes.explain),
+                given.headers(explain=wishes.explain) + (PARTING if self.siblings.parting else []),
                 asked.model,
                 lambda model: body_of(asked, body, (*given.edits, _named(asked, model))),
                 keyed=speech.keyed,

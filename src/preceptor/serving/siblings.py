@@ -7,6 +7,7 @@ file, and are chosen by a variable of the environment when the package is import
 """
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
 
 from preceptor.serving.protocols import openai
@@ -14,6 +15,7 @@ from preceptor.serving.upstream import Line, Upstream, ask
 
 PATIENCE = 1.0
 """Seconds a sibling has to answer; one that hangs or is being replaced is left out."""
+PARTING = 1_000
 OWN = b"own"
 """The query by which a worker is asked for its own alone."""
 
@@ -25,6 +27,12 @@ class Siblings:
         """`urls`: where each worker answers alone, this one included; none: there are no others."""
         self._number = number
         self._urls = urls
+
+    @property
+    def parting(self) -> bool:
+        """Whether a client is to be made to connect anew, one in `PARTING` times: its next connection goes to whichever
+        worker has time. Otherwise one that is begun later would find all connections kept by the others."""
+        return bool(self._urls) and random.randrange(PARTING) == 0
 
     async def gather(self, own: bytes) -> bytes:
         """The metrics of all. `own`: this worker's."""
