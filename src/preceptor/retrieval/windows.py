@@ -57,8 +57,8 @@ class Reader:
         self._known: dict[str, int] = {}
 
     def fresh(self) -> "Reader":
-        """One like this that has read nothing."""
-        return Reader(self.embedder, self._memory)
+        """One like this, with the same words, that has read nothing."""
+        return Reader(self.embedder, self.words if self._settled else None, self._memory)
 
     def read(self, texts: Iterable[str]) -> dict[str, Read]:
         """By text."""
