@@ -1,21 +1,21 @@
 """What lists of strategies need, kept beside the library and brought up to date with every change of it.
 
 A list of 20,000 strategies cannot work out flags, doubles and effects each time it is shown, so they are stored when
-they change, in the transaction that changes them: `queue` (a row for each strategy's newest version), `marks` (its
-flags), `homes` (scenarios) and `held` (what releases hold). All of it can be made anew from the library at any time,
-and is, when its form changes.
+they change, in the transaction that changes them: `queue` and `phrases` (a row each for every strategy's newest
+version), `marks` (its flags), `homes` (scenarios) and `held` (what releases hold). All of it can be made anew from the
+library at any time, and is, when its form changes.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import chain
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from preceptor.library import tables
-from preceptor.library.lint import Gist, gist, relation
+from preceptor.library.lint import Gist, Relation, gist, relation
 from preceptor.library.rows import STALE, Reach, Shelf, batches
 
 FORM = 1
@@ -25,9 +25,13 @@ GENERAL = ""
 MEASURES = ("acceptance", "general", "consolidation")
 """Kinds of evidence whose effect is the strategy's own."""
 
-Pair = tuple[str, str, str]
+Pair = tuple[str, str, Relation]
 """Two strategies, and what they are to each other."""
 Row = dict[str, Any]
+_NOWHERE: Row = {"place": 0, "share": 0.0, "description": ""}
+"""For a strategy whose scenario is not known."""
+_Place = tuple[str, Gist]
+"""A strategy's scenario, and its gist."""
 
 
 def settle(shelf: Shelf) -> None:
@@ -44,7 +48,7 @@ def settle(shelf: Shelf) -> None:
 
 def rebuild(shelf: Shelf) -> None:
     """Make everything anew."""
-    for table in (tables.queue, tables.marks, tables.held):
+    for table in (tables.queue, tables.phrases, tables.marks, tables.held):
         shelf.connection.execute(table.delete().where(table.c.library == shelf.library))
     _rehome(shelf)
     _update(shelf, set(shelf.strategy_rows()))
@@ -75,31 +79,35 @@ def _releases(shelf: Shelf) -> Iterator[tuple[str, list[tuple[str, int]]]]:
 
 def _update(shelf: Shelf, ids: Collection[str]) -> None:
     rows = shelf.strategy_rows(ids)
-    before = {row.strategy: row for row in _stored(shelf, tables.queue, rows)}
+    places = {row.strategy: row.scenario for row in _stored(shelf, tables.queue, rows)}
+    before = {row.strategy: (places[row.strategy], row.gist) for row in _stored(shelf, tables.phrases, rows)}
     gists = {id_: gist(row.text) for id_, row in rows.items()}
     moved = {
         id_: (row.scenario or GENERAL, gists[id_])
         for id_, row in rows.items()
-        if id_ not in before or (before[id_].scenario, before[id_].gist) != (row.scenario or GENERAL, str(gists[id_]))
+        if before.get(id_) != (row.scenario or GENERAL, str(gists[id_]))
     }
-    _relate(shelf, moved)
+    former = _relate(shelf, moved)
     _mark_own(shelf, rows)
-    risks = _stand(shelf, rows)
+    risks = _stand(shelf, rows, former)
     effects, runs = _measured(shelf, rows)
-    homes = _descriptions(shelf, {row.scenario for row in rows.values() if row.scenario})
-    fresh = [
-        queue_row(row, risks.get(id_, 0), effects.get(id_), runs[id_], gists[id_], homes.get(row.scenario or ""))
-        for id_, row in rows.items()
-    ]
+    homes = _homes(shelf, {row.scenario or GENERAL for row in rows.values()})
     _delete(shelf, tables.queue, rows)
-    if fresh:
-        shelf.connection.execute(tables.queue.insert(), fresh)
+    _delete(shelf, tables.phrases, rows)
+    if rows:
+        shelf.connection.execute(
+            tables.queue.insert(),
+            [queue_row(row, risks.get(id_, 0), effects.get(id_), runs[id_], homes) for id_, row in rows.items()],
+        )
+        shelf.connection.execute(
+            tables.phrases.insert(), [phrase_row(row, gists[id_], homes) for id_, row in rows.items()]
+        )
 
 
-def queue_row(row: Any, risk: int, effect: Mapping[str, Any] | None, run: str, about: Gist, home: str | None) -> Row:
+def queue_row(row: Any, risk: int, effect: Mapping[str, Any] | None, run: str, homes: Mapping[str, Row]) -> Row:
     """A strategy's newest version as lists need it."""
     measured = {name: effect[name] if effect else None for name in ("mean", "low", "high", "n", "unit")}
-    words = "\n".join((row.id, row.text, row.reason, home or "", row.scenario or "")).casefold()
+    home = homes.get(row.scenario or GENERAL, _NOWHERE)
     return measured | {
         "library": row.library,
         "strategy": row.id,
@@ -111,22 +119,31 @@ def queue_row(row: Any, risk: int, effect: Mapping[str, Any] | None, run: str, a
         "edited": row.edited,
         "risk": risk,
         "run": run,
-        "gist": str(about),
-        "words": words,
+        "place": home["place"],
+        "share": home["share"],
     }
 
 
-def _relate(shelf: Shelf, moved: Mapping[str, tuple[str, Gist]]) -> None:
-    """Find out what strategies in new words or places are to their neighbours."""
+def phrase_row(row: Any, about: Gist, homes: Mapping[str, Row]) -> Row:
+    """What is searched of a strategy, and what its likeness goes by."""
+    home = homes.get(row.scenario or GENERAL, _NOWHERE)["description"]
+    words = "\n".join((row.id, row.text, row.reason, home, row.scenario or "")).casefold()
+    return {"library": row.library, "strategy": row.id, "gist": str(about), "words": words}
+
+
+def _relate(shelf: Shelf, moved: Mapping[str, _Place]) -> set[str]:
+    """Find out what strategies in new words or places are to their neighbours; who were their neighbours before."""
     if not moved:
-        return
-    marks = tables.marks.c
+        return set()
+    marks = tables.marks
+    former = {mark.strategy for mark in _marks_about(shelf, moved) if mark.other}
     for some in batches(moved):
-        mine = sa.or_(marks.strategy.in_(some), marks.other.in_(some))
-        shelf.connection.execute(tables.marks.delete().where(marks.library == shelf.library, marks.other != "", mine))
+        mine = sa.or_(marks.c.strategy.in_(some), marks.c.other.in_(some))
+        shelf.connection.execute(marks.delete().where(marks.c.library == shelf.library, marks.c.other != "", mine))
     found = [mark for pair in pairs(moved, _neighbours(shelf, moved)) for mark in _both(shelf, pair)]
     if found:
-        shelf.connection.execute(tables.marks.insert(), found)
+        shelf.connection.execute(marks.insert(), found)
+    return former - moved.keys()
 
 
 def _both(shelf: Shelf, pair: Pair) -> list[Row]:
@@ -137,38 +154,52 @@ def _both(shelf: Shelf, pair: Pair) -> list[Row]:
     ]
 
 
-def pairs(moved: Mapping[str, tuple[str, Gist]], others: Mapping[str, tuple[str, Gist]]) -> Iterator[Pair]:
-    """Doubles and contradictions among `moved`, and between them and `others`, each once."""
-    shelves: dict[str, list[tuple[str, Gist, bool]]] = {}
-    for id_, (home, about) in {**others, **moved}.items():
-        shelves.setdefault(home, []).append((id_, about, id_ in moved))
-    general = shelves.get(GENERAL, [])
-    for home, shelf in shelves.items():
-        fresh = [one for one in shelf if one[2]]
-        known = [one for one in shelf if not one[2]]
-        yield from _told(combinations(fresh, 2))
-        yield from _told((one, other) for one in fresh for other in known)
-        if home != GENERAL:
-            yield from _told((one, other) for one in shelf for other in general if one[2] or other[2])
+def pairs(moved: Mapping[str, _Place], others: Iterable[tuple[str, _Place]]) -> set[Pair]:
+    """Doubles and contradictions among `moved`, and between them and `others`, each once.
+
+    Whoever shares no word with any is passed over: 20,000 strategies beside 200 general ones are four million pairs.
+    """
+    pools: defaultdict[str, _Pool] = defaultdict(_Pool)
+    for id_, (home, about) in moved.items():
+        pools[home].add(id_, about)
+    found: set[Pair] = set()
+    for id_, (home, about) in chain(others, moved.items()):
+        beside = list(pools.values()) if home == GENERAL else [pools[one] for one in (home, GENERAL) if one in pools]
+        for other, told in (pair for pool in beside for pair in pool.near(about)):
+            if other != id_:
+                found.add((min(id_, other), max(id_, other), told))
+    return found
 
 
-_One = tuple[str, Gist, bool]
+class _Pool:
+    """Strategies of one scenario, by the words in them."""
+
+    def __init__(self) -> None:
+        self._gists: dict[str, Gist] = {}
+        self._by_word: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, id_: str, about: Gist) -> None:
+        self._gists[id_] = about
+        for word in about.words:
+            self._by_word[word].append(id_)
+
+    def near(self, about: Gist) -> Iterator[tuple[str, Relation]]:
+        for id_ in {id_ for word in about.words if word in self._by_word for id_ in self._by_word[word]}:
+            if told := relation(about, self._gists[id_]):
+                yield id_, told
 
 
-def _told(candidates: Iterable[tuple[_One, _One]]) -> Iterator[Pair]:
-    for (one, mine, _), (other, theirs, _) in candidates:
-        if told := relation(mine, theirs):
-            yield one, other, told
-
-
-def _neighbours(shelf: Shelf, moved: Mapping[str, tuple[str, Gist]]) -> dict[str, tuple[str, Gist]]:
+def _neighbours(shelf: Shelf, moved: Mapping[str, _Place]) -> Iterator[tuple[str, _Place]]:
     """Those that can stand in one prompt with any of `moved`."""
-    queue = tables.queue.c
+    queue, phrases = tables.queue.c, tables.phrases.c
     homes = {home for home, _ in moved.values()}
-    wanted = sa.select(queue.strategy, queue.scenario, queue.gist).where(queue.library == shelf.library)
+    same = sa.and_(phrases.library == queue.library, phrases.strategy == queue.strategy)
+    wanted = sa.select(queue.strategy, queue.scenario, phrases.gist).join(tables.phrases, same)
+    wanted = wanted.where(queue.library == shelf.library)
     chosen = [wanted] if GENERAL in homes else [wanted.where(queue.scenario.in_(s)) for s in batches((*homes, GENERAL))]
-    rows = [row for select in chosen for row in shelf.connection.execute(select)]
-    return {row.strategy: (row.scenario, Gist.read(row.gist)) for row in rows if row.strategy not in moved}
+    for id_, home, about in (row for select in chosen for row in shelf.connection.execute(select)):
+        if id_ not in moved:
+            yield id_, (home, Gist.read(about))
 
 
 def _mark_own(shelf: Shelf, rows: Mapping[str, Any]) -> None:
@@ -188,8 +219,11 @@ def _own(shelf: Shelf, rows: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def _stand(shelf: Shelf, rows: Mapping[str, Any]) -> dict[str, int]:
-    """Say which marks stand, of these strategies and of their neighbours; how many stand, for each of these."""
+def _stand(shelf: Shelf, rows: Mapping[str, Any], former: Collection[str]) -> dict[str, int]:
+    """Say which marks stand, of these strategies and of their neighbours; how many stand, for each of these.
+
+    `former`: strategies that were neighbours before, and may have a mark less.
+    """
     marks = tables.marks.c
     found = [mark for mark in _marks_about(shelf, rows) if mark.other]
     neighbours = shelf.strategy_rows({m.other for m in found} | {m.strategy for m in found} - rows.keys())
@@ -202,7 +236,7 @@ def _stand(shelf: Shelf, rows: Mapping[str, Any]) -> dict[str, int]:
         for strategy, other in which:
             mine = (marks.library == shelf.library, marks.strategy == strategy, marks.other == other)
             shelf.connection.execute(tables.marks.update().where(*mine).values(standing=value))
-    others = {mark.strategy for mark in found} - rows.keys()
+    others = {mark.strategy for mark in found}.union(former) - rows.keys()
     risks = _risks(shelf, rows.keys() | others)
     queue = tables.queue
     for id_ in others:
@@ -264,32 +298,36 @@ def _delete(shelf: Shelf, table: sa.Table, ids: Iterable[str]) -> None:
         shelf.connection.execute(table.delete().where(table.c.library == shelf.library, table.c.strategy.in_(some)))
 
 
-def _descriptions(shelf: Shelf, scenarios: Iterable[str]) -> dict[str, str]:
-    homes = tables.homes.c
-    found: dict[str, str] = {}
+def _homes(shelf: Shelf, scenarios: Iterable[str]) -> dict[str, Row]:
+    homes = tables.homes
+    found: dict[str, Row] = {}
     for some in batches(scenarios):
-        wanted = sa.select(homes.scenario, homes.description).where(homes.library == shelf.library)
-        found |= {
-            row.scenario: row.description for row in shelf.connection.execute(wanted.where(homes.scenario.in_(some)))
-        }
+        mine = sa.select(homes).where(homes.c.library == shelf.library, homes.c.scenario.in_(some))
+        found |= {row.scenario: dict(row._mapping) for row in shelf.connection.execute(mine)}
     return found
 
 
 def _rehome(shelf: Shelf) -> None:
     """Scenarios as lists need them; what a run has measured of them stays."""
-    homes = tables.homes
+    homes, queue = tables.homes, tables.queue
     mine = homes.c.library == shelf.library
-    before = {row.scenario: row for row in shelf.connection.execute(sa.select(homes).where(mine))}
-    known = {id_: Reach(row.hits, row.turns, row.run) for id_, row in before.items() if row.run is not None}
-    fresh = home_rows(shelf, known | shelf.reached)
-    shelf.connection.execute(homes.delete().where(mine))
-    shelf.connection.execute(homes.insert(), fresh)
+    before = {row.scenario: dict(row._mapping) for row in shelf.connection.execute(sa.select(homes).where(mine))}
+    known = {id_: Reach(row["hits"], row["turns"], row["run"]) for id_, row in before.items() if row["run"] is not None}
+    fresh = {row["scenario"]: row for row in home_rows(shelf, known | shelf.reached)}
     shelf.reached = {}
-    descriptions = {id_: row.description for id_, row in before.items()}
-    renamed = [row["scenario"] for row in fresh if descriptions.get(row["scenario"]) != row["description"]]
-    queue = tables.queue.c
+    if fresh == before:
+        return
+    shelf.connection.execute(homes.delete().where(mine))
+    shelf.connection.execute(homes.insert(), list(fresh.values()))
+    same = sa.and_(homes.c.library == queue.c.library, homes.c.scenario == queue.c.scenario)
+    values = {
+        name: sa.func.coalesce(sa.select(homes.c[name]).where(same).scalar_subquery(), _NOWHERE[name])
+        for name in ("place", "share")
+    }
+    shelf.connection.execute(queue.update().where(queue.c.library == shelf.library).values(values))
+    renamed = [id_ for id_, row in fresh.items() if before.get(id_, _NOWHERE)["description"] != row["description"]]
     for some in batches(renamed):
-        inside = sa.select(queue.strategy).where(queue.library == shelf.library, queue.scenario.in_(some))
+        inside = sa.select(queue.c.strategy).where(queue.c.library == shelf.library, queue.c.scenario.in_(some))
         _update(shelf, set(shelf.connection.scalars(inside)))
 
 
@@ -300,9 +338,9 @@ def home_rows(shelf: Shelf, reached: Mapping[str, Reach]) -> list[Row]:
     total = sum(examples.values())
     told = {GENERAL: ("", total), **{id_: (row.description, examples[id_]) for id_, row in rows.items()}}
     found = []
-    for id_, (description, hits) in told.items():
+    for place, (id_, (description, hits)) in enumerate(sorted(told.items(), key=lambda one: (one[1][0], one[0]))):
         reach = reached.get(id_, Reach(hits, total))
-        figures = {"hits": reach.hits, "turns": reach.turns, "run": reach.run}
+        figures = {"hits": reach.hits, "turns": reach.turns, "run": reach.run, "place": place, "share": reach.share}
         found.append({"library": shelf.library, "scenario": id_, "description": description} | figures)
     return found
 
@@ -316,19 +354,15 @@ def derived(shelf: Shelf, reached: Mapping[str, Reach]) -> Iterator[tuple[sa.Tab
     rows = shelf.strategy_rows()
     gists = {id_: gist(row.text) for id_, row in rows.items()}
     moved = {id_: (row.scenario or GENERAL, gists[id_]) for id_, row in rows.items()}
-    marks = [mark for pair in pairs(moved, {}) for mark in _both(shelf, pair)]
+    marks = [mark for pair in pairs(moved, ()) for mark in _both(shelf, pair)]
     marks = [mark | {"standing": standing(rows[mark["other"]])} for mark in marks] + _own(shelf, rows)
     risks = Counter(mark["strategy"] for mark in marks if mark["standing"])
     effects, runs = _measured(shelf, rows)
     homes = home_rows(shelf, reached)
-    names = {row["scenario"]: row["description"] for row in homes}
+    by_id = {row["scenario"]: row for row in homes}
     yield tables.homes, homes
     yield tables.marks, marks
-    yield (
-        tables.queue,
-        [
-            queue_row(row, risks[id_], effects.get(id_), runs[id_], gists[id_], names.get(row.scenario or ""))
-            for id_, row in rows.items()
-        ],
-    )
+    queue = [queue_row(row, risks[id_], effects.get(id_), runs[id_], by_id) for id_, row in rows.items()]
+    yield tables.queue, queue
+    yield tables.phrases, [phrase_row(row, gists[id_], by_id) for id_, row in rows.items()]
     yield tables.held, [row for release in _releases(shelf) for row in held_rows(shelf, *release)]

@@ -4,7 +4,7 @@ Everything here reads what `library.index` keeps, so a page costs the same whate
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from preceptor.library import tables
 from preceptor.library.index import GENERAL
 from preceptor.library.model import Decision, Effect, Level, Measured
-from preceptor.library.rows import Reach, batches
+from preceptor.library.rows import AT_ONCE, Reach, batches
 
 State = Literal["undecided", "deferred", "approved", "rejected"]
 """Where a strategy stands. Both of the first are pending; a deferred one is out of the way until its day."""
@@ -125,10 +125,10 @@ def page(
     connection: sa.Connection, library: str, wanted: Filter, order: Order, reverse: bool, offset: int, limit: int
 ) -> Page:
     """The lines from `offset`, at most `limit`."""
-    mine = where(library, wanted)
+    mine = where(library, _found(connection, library, wanted))
     total = connection.scalar(sa.select(sa.func.count()).select_from(tables.queue).where(*mine)) or 0
     keys = [key.order(reverse) for key in _keys(order)]
-    chosen = sa.select(tables.queue.c.strategy).select_from(_joined(order)).where(*mine)
+    chosen = sa.select(tables.queue.c.strategy).where(*mine)
     ids = connection.scalars(chosen.order_by(*keys).offset(offset).limit(limit)).all()
     return Page(lines(connection, library, ids), total, offset)
 
@@ -150,62 +150,91 @@ def lines(connection: sa.Connection, library: str, ids: Sequence[str]) -> tuple[
 
 def counts(connection: sa.Connection, library: str, wanted: Filter) -> Counts:
     """How many there are of each kind."""
+    wanted = _found(connection, library, wanted)
     queue = tables.queue.c
-    state = _state()
-    states: dict[State, int] = dict.fromkeys(get_args(State), 0)
-    states |= _tally(connection, library, replace(wanted, state=None), state)
-    decided = states["approved"] + states["rejected"]
-    flag = sa.select(tables.marks.c.flag, sa.func.count(tables.marks.c.strategy.distinct()))
-    inside = sa.select(queue.strategy).where(*where(library, replace(wanted, flag=None, flagged=None)))
-    marks = (tables.marks.c.library == library, tables.marks.c.standing, tables.marks.c.strategy.in_(inside))
-    level = sa.case((queue.scenario == GENERAL, "general"), else_="scenario")
+    told = _tally_all(connection, library, wanted)
+    states: dict[State, int] = {state: told["state", state] for state in get_args(State)}
     return Counts(
-        decided,
+        states["approved"] + states["rejected"],
         sum(states.values()),
         states,
-        _tally(connection, library, replace(wanted, measured=None), queue.measured),
-        _tally(connection, library, replace(wanted, level=None), level),
+        {value: told["measured", value] for value in get_args(Measured)},
+        {value: told["level", value] for value in get_args(Level)},
         _tally(connection, library, replace(wanted, scenario=None), queue.scenario),
         _tally(connection, library, replace(wanted, run=None), queue.run),
-        {row[0]: row[1] for row in connection.execute(flag.where(*marks).group_by(tables.marks.c.flag))},
-        _tally(connection, library, replace(wanted, flagged=None, flag=None), queue.risk > 0).get(True, 0),
-        _tally(connection, library, replace(wanted, stale=None), queue.stale).get(True, 0),
-        _tally(connection, library, replace(wanted, edited=None), queue.edited).get(True, 0),
+        _tally_flags(connection, library, replace(wanted, flag=None, flagged=None)),
+        told["flagged", True],
+        told["stale", True],
+        told["edited", True],
     )
+
+
+def _tally_all(connection: sa.Connection, library: str, wanted: "_Among") -> dict[tuple[str, Any], int]:
+    """What has few values, in one go; but what the filter asks for is left out of its own count."""
+    queue = tables.queue.c
+    asked: dict[str, list[tuple[Any, sa.ColumnElement[bool]]]] = {
+        "state": [(state, _in_state(state)) for state in get_args(State)],
+        "measured": [(value, queue.measured == value) for value in get_args(Measured)],
+        "level": [(value, _at_level(value)) for value in get_args(Level)],
+        "flagged": [(True, queue.risk > 0)],
+        "stale": [(True, queue.stale)],
+        "edited": [(True, queue.edited)],
+    }
+    narrowed = {name for name in asked if getattr(wanted, name) is not None} | ({"flagged"} if wanted.flag else set())
+    told: dict[tuple[str, Any], int] = {}
+    for names in ([name for name in asked if name not in narrowed], *([name] for name in narrowed)):
+        # Whether flagged, and with which flag, are one question.
+        free: dict[str, Any] = {name: None for name in names if name in narrowed}
+        free |= {"flag": None} if "flagged" in names else {}
+        each = [(name, value, one) for name in names for value, one in asked[name]]
+        sums = sa.select(*(sa.func.count().filter(one) for _, _, one in each))
+        found = connection.execute(sums.where(*where(library, replace(wanted, **free)))).one()
+        told |= {(name, value): number for (name, value, _), number in zip(each, found, strict=True)}
+    return told
+
+
+def _tally(connection: sa.Connection, library: str, wanted: Filter, by: sa.Column[str]) -> dict[str, int]:
+    counted = sa.select(by, sa.func.count()).where(*where(library, wanted)).group_by(by)
+    return {row[0]: row[1] for row in connection.execute(counted)}
+
+
+def _tally_flags(connection: sa.Connection, library: str, wanted: Filter) -> dict[str, int]:
+    """A strategy that is like several others has this flag once."""
+    marks, queue = tables.marks.c, tables.queue
+    same = sa.and_(queue.c.library == marks.library, queue.c.strategy == marks.strategy)
+    counted = sa.select(marks.flag, sa.func.count(marks.strategy.distinct())).join(queue, same)
+    mine = (marks.library == library, marks.standing, *where(library, wanted))
+    return {row[0]: row[1] for row in connection.execute(counted.where(*mine).group_by(marks.flag))}
 
 
 def around(
     connection: sa.Connection, library: str, strategy: str, wanted: Filter, order: Order, reverse: bool
 ) -> Around:
     """What stands before and after a strategy that is there."""
-    keys = _keys(order)
-    joined, mine = _joined(order), where(library, wanted)
-    this = (tables.queue.c.library == library, tables.queue.c.strategy == strategy)
-    at = connection.execute(sa.select(*(key.column for key in keys)).select_from(joined).where(*this)).one()
+    queue, keys = tables.queue, _keys(order)
+    wanted = _found(connection, library, wanted)
+    this = (queue.c.library == library, queue.c.strategy == strategy)
+    at = connection.execute(sa.select(*(key.column for key in keys)).where(*this)).one()
     before, after = (_beyond(keys, tuple(at), reverse != back) for back in (True, False))
 
     def first(*more: sa.ColumnElement[bool], back: bool = False) -> str | None:
-        chosen = sa.select(tables.queue.c.strategy).select_from(joined).where(*more).limit(1)
+        chosen = sa.select(queue.c.strategy).where(*more).limit(1)
         return connection.scalar(chosen.order_by(*(key.order(reverse != back) for key in keys)))
 
-    place, total, inside = connection.execute(
-        sa.select(
-            sa.func.count().filter(before),
-            sa.func.count(),
-            sa.func.count().filter(tables.queue.c.strategy == strategy),
-        )
-        .select_from(joined)
-        .where(*mine)
-    ).one()
-    open_ = where(library, replace(wanted, state="undecided"))
-    undecided = first(*open_, after) or first(*open_, tables.queue.c.strategy != strategy)
-    return Around(place + 1 if inside else None, total, first(*mine, before, back=True), first(*mine, after), undecided)
+    mine, open_ = where(library, wanted), where(library, replace(wanted, state="undecided"))
+    counted = sa.select(
+        sa.func.count().filter(before), sa.func.count(), sa.func.count().filter(queue.c.strategy == strategy)
+    )
+    earlier, total, inside = connection.execute(counted.where(*mine)).one()
+    undecided = first(*open_, after) or first(*open_, queue.c.strategy != strategy)
+    place = earlier + 1 if inside else None
+    return Around(place, total, first(*mine, before, back=True), first(*mine, after), undecided)
 
 
 def first_undecided(connection: sa.Connection, library: str, wanted: Filter, order: Order, reverse: bool) -> str | None:
     """Where a reader begins."""
     mine = where(library, replace(wanted, state="undecided"))
-    chosen = sa.select(tables.queue.c.strategy).select_from(_joined(order)).where(*mine).limit(1)
+    chosen = sa.select(tables.queue.c.strategy).where(*mine).limit(1)
     return connection.scalar(chosen.order_by(*(key.order(reverse) for key in _keys(order))))
 
 
@@ -227,15 +256,14 @@ def where(library: str, wanted: Filter) -> list[sa.ColumnElement[bool]]:
         if (value := getattr(wanted, name)) is not None:
             found.append(queue[name] == value)
     if wanted.level is not None:
-        found.append(queue.scenario == GENERAL if wanted.level == "general" else queue.scenario != GENERAL)
+        found.append(_at_level(wanted.level))
     if wanted.flagged is not None:
         found.append(queue.risk > 0 if wanted.flagged else queue.risk == 0)
     if wanted.flag is not None:
         marks = tables.marks.c
         mine = (marks.library == library, marks.flag == wanted.flag, marks.standing)
         found.append(queue.strategy.in_(sa.select(marks.strategy).where(*mine)))
-    found += [queue.words.contains(word, autoescape=True) for word in wanted.search.casefold().split()]
-    return found
+    return found + _searched(library, wanted)
 
 
 def _in_state(state: State) -> sa.ColumnElement[bool]:
@@ -246,15 +274,40 @@ def _in_state(state: State) -> sa.ColumnElement[bool]:
     return (queue.decision == _PENDING) & away if state == "deferred" else queue.decision == state
 
 
-def _state() -> sa.ColumnElement[str]:
-    queue = tables.queue.c
-    away = (queue.decision == _PENDING) & (sa.func.coalesce(queue.deferred, "") > today())
-    return sa.case((away, "deferred"), (queue.decision == _PENDING, "undecided"), else_=queue.decision)
+def _at_level(level: Level) -> sa.ColumnElement[bool]:
+    scenario = tables.queue.c.scenario
+    return scenario == GENERAL if level == "general" else scenario != GENERAL
 
 
-def _tally(connection: sa.Connection, library: str, wanted: Filter, by: sa.ColumnElement[Any]) -> dict[Any, int]:
-    counted = sa.select(by, sa.func.count()).where(*where(library, wanted)).group_by(by)
-    return {row[0]: row[1] for row in connection.execute(counted)}
+@dataclass(frozen=True)
+class _Among(Filter):
+    """A filter whose search has been carried out."""
+
+    ids: tuple[str, ...] | None = None
+    """What it found; None: too many to name, or nothing was searched for."""
+
+
+def _found(connection: sa.Connection, library: str, wanted: Filter) -> _Among:
+    """Search once, not in each of the statements that ask about what was found."""
+    asked = {field.name: getattr(wanted, field.name) for field in fields(Filter)}
+    if not wanted.search.split():
+        return _Among(**asked)
+    ids = connection.scalars(_search(library, wanted.search).limit(AT_ONCE + 1)).all()
+    return _Among(**asked, ids=tuple(ids) if len(ids) <= AT_ONCE else None)
+
+
+def _search(library: str, words: str) -> sa.Select[str]:
+    # Reading 20,000 phrases for a word takes 5 ms. An index of words would have to be kept, once for each database, and
+    # would not find parts of words.
+    phrases = tables.phrases.c
+    told = [phrases.words.contains(word, autoescape=True) for word in words.casefold().split()]
+    return sa.select(phrases.strategy).where(phrases.library == library, *told)
+
+
+def _searched(library: str, wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    if isinstance(wanted, _Among) and wanted.ids is not None:
+        return [tables.queue.c.strategy.in_(wanted.ids)]
+    return [tables.queue.c.strategy.in_(_search(library, wanted.search))] if wanted.search.split() else []
 
 
 @dataclass(frozen=True)
@@ -274,20 +327,16 @@ _HOME = (tables.homes.c.description, tables.homes.c.hits, tables.homes.c.turns, 
 
 def _keys(order: Order) -> tuple[_Key, ...]:
     """What an order goes by. What has no effect comes last, whichever is asked for."""
-    queue, homes = tables.queue.c, tables.homes.c
+    queue = tables.queue.c
     own = {
         "newest": _Key(queue.run, down=True),
         "effect": _Key(sa.func.coalesce(queue.mean, -9.0), down=True),
         "uncertainty": _Key(sa.func.coalesce(queue.high - queue.low, -1.0), down=True),
         "risk": _Key(queue.risk, down=True),
-        "scenario": _Key(sa.func.coalesce(homes.description, "")),
-        "reach": _Key(sa.func.coalesce(homes.hits * 1.0 / sa.func.nullif(homes.turns, 0), 0.0), down=True),
+        "scenario": _Key(queue.place),
+        "reach": _Key(queue.share, down=True),
     }
     return own[order], _Key(queue.strategy)
-
-
-def _joined(order: Order) -> sa.FromClause:
-    return tables.queue.outerjoin(tables.homes, _at_home()) if order in ("scenario", "reach") else tables.queue
 
 
 def _at_home() -> sa.ColumnElement[bool]:

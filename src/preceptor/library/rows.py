@@ -31,7 +31,7 @@ STALE = "stale"
 _TURNS = pydantic.TypeAdapter(tuple[Turn, ...])
 _EVIDENCE = pydantic.TypeAdapter(Evidence)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_AT_ONCE = 500
+AT_ONCE = 500
 """Values in one IN list: below the smallest limit of bound variables any supported database has (999)."""
 
 
@@ -447,7 +447,7 @@ def check_storable(row: Mapping[str, Any]) -> None:
 
 def batches(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
     rest = iter(items)
-    while some := list(islice(rest, _AT_ONCE)):
+    while some := list(islice(rest, AT_ONCE)):
         yield some
 
 

@@ -333,8 +333,9 @@ def find(shelf: Shelf, prefix: str) -> Any:
     """
     table = tables.strategies
     mine = sa.select(table).where(table.c.library == shelf.library, table.c.latest)
-    rows = shelf.connection.execute(mine.where(table.c.id.startswith(prefix, autoescape=True))).all()
-    found = [row for row in rows if row.id == prefix] or rows
+    found = shelf.connection.execute(mine.where(table.c.id == prefix)).all()
+    if not found:
+        found = shelf.connection.execute(mine.where(table.c.id.startswith(prefix, autoescape=True))).all()
     if len(found) > 1:
         raise Conflict(f"{prefix!r} could be {found[0].id!r} or {found[1].id!r}. Give more of the id.")
     if not found:

@@ -52,7 +52,7 @@ scenarios = sa.Table(
     sa.Column("author", sa.String, nullable=False),
     sa.Column("at", sa.String, nullable=False),
     _entry(),
-    sa.Index(None, "library", "latest"),
+    sa.Index(None, "library", "latest", "id"),
 )
 """`examples`: JSON list of context keys. `author`: the run, or the person."""
 
@@ -76,7 +76,7 @@ strategies = sa.Table(
     _entry(),
     sa.Column("touched", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deferred", sa.String),
-    sa.Index(None, "library", "latest"),
+    sa.Index(None, "library", "latest", "id"),
 )
 """`edited`: the text is a person's, which no run may replace. `touched`: the trail's last line that changed where it
 stands. `deferred`: out of the way until this day (ISO 8601)."""
@@ -168,11 +168,22 @@ queue = sa.Table(
     sa.Column("high", sa.Float),
     sa.Column("n", sa.Integer),
     sa.Column("unit", sa.String),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("share", sa.Float, nullable=False),
+)
+"""Derived: the newest version of each strategy as lists need it. `scenario` is empty for a general one; `risk` counts
+flags; `run` is the newest that had to do with it; `place` and `share` are its scenario's, as in `homes`. Narrow,
+because a page reads all of it."""
+
+phrases = sa.Table(
+    "phrases",
+    metadata,
+    _library(),
+    sa.Column("strategy", sa.String, primary_key=True),
     sa.Column("gist", sa.Text, nullable=False),
     sa.Column("words", sa.Text, nullable=False),
 )
-"""Derived: the newest version of each strategy as lists need it. `scenario` is empty for a general one; `risk` counts
-flags; `run` is the newest that had to do with it; `gist` is what likeness goes by, `words` what is searched."""
+"""Derived, beside `queue`: `gist` is what likeness goes by, `words` what is searched."""
 
 marks = sa.Table(
     "marks",
@@ -182,8 +193,8 @@ marks = sa.Table(
     sa.Column("flag", sa.String, primary_key=True),
     sa.Column("other", sa.String, primary_key=True),
     sa.Column("standing", sa.Boolean, nullable=False),
-    sa.Index(None, "library", "flag"),
-    sa.Index(None, "library", "other"),
+    sa.Index(None, "flag", "library"),
+    sa.Index(None, "other", "library"),
 )
 """Derived: flags, one a row. `other`: the neighbour it is about, else empty. Not `standing`: that neighbour was refused
 or rejected, so nothing is to be looked at."""
@@ -197,9 +208,11 @@ homes = sa.Table(
     sa.Column("hits", sa.Integer, nullable=False),
     sa.Column("turns", sa.Integer, nullable=False),
     sa.Column("run", sa.String),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("share", sa.Float, nullable=False),
 )
-"""Derived but for the figures of a `run`: scenarios, and in how many of so many turns retrieval gave them. Without a
-run: estimated from the examples."""
+"""Derived but for the figures of a `run`: scenarios, and in how many of so many turns retrieval gave them (`share`).
+Without a run: estimated from the examples. `place` is among the scenarios by description."""
 
 held = sa.Table(
     "held",

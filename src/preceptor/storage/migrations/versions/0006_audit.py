@@ -48,6 +48,10 @@ def upgrade() -> None:
     op.add_column("trail", sa.Column("facts", sa.Text, nullable=False, server_default="{}"))
     op.add_column("trail", sa.Column("hash", sa.String, nullable=False, server_default="-"))
     op.create_index("ix_trail_library_subject", "trail", ["library", "subject"])
+    for table in ("scenarios", "strategies"):
+        # With the shorter one SQLite reads all the newest rows to find one by its id.
+        op.drop_index(f"ix_{table}_library_latest", table)
+        op.create_index(f"ix_{table}_library_latest_id", table, ["library", "latest", "id"])
     _lists()
     _chain(op.get_bind())
 
@@ -76,6 +80,13 @@ def _lists() -> None:
         sa.Column("high", sa.Float),
         sa.Column("n", sa.Integer),
         sa.Column("unit", sa.String),
+        sa.Column("place", sa.Integer, nullable=False),
+        sa.Column("share", sa.Float, nullable=False),
+    )
+    op.create_table(
+        "phrases",
+        sa.Column("library", sa.String, sa.ForeignKey("libraries.name"), primary_key=True),
+        sa.Column("strategy", sa.String, primary_key=True),
         sa.Column("gist", sa.Text, nullable=False),
         sa.Column("words", sa.Text, nullable=False),
     )
@@ -87,8 +98,8 @@ def _lists() -> None:
         sa.Column("other", sa.String, primary_key=True),
         sa.Column("standing", sa.Boolean, nullable=False),
     )
-    op.create_index("ix_marks_library_flag", "marks", ["library", "flag"])
-    op.create_index("ix_marks_library_other", "marks", ["library", "other"])
+    op.create_index("ix_marks_flag_library", "marks", ["flag", "library"])
+    op.create_index("ix_marks_other_library", "marks", ["other", "library"])
     op.create_table(
         "homes",
         sa.Column("library", sa.String, sa.ForeignKey("libraries.name"), primary_key=True),
@@ -97,6 +108,8 @@ def _lists() -> None:
         sa.Column("hits", sa.Integer, nullable=False),
         sa.Column("turns", sa.Integer, nullable=False),
         sa.Column("run", sa.String),
+        sa.Column("place", sa.Integer, nullable=False),
+        sa.Column("share", sa.Float, nullable=False),
     )
     op.create_table(
         "held",
