@@ -290,7 +290,10 @@ def main() -> None:
         case ["bare", url]:
             bare(url)
         case ["load", spec]:
-            print(json.dumps(asdict(uvloop.run(Load(Spec(**json.loads(spec))).run()))))
+            told = json.dumps(asdict(uvloop.run(Load(Spec(**json.loads(spec))).run())))
+            # Where Python's output is unbuffered, print loses what a full pipe does not take at once.
+            with open(sys.stdout.fileno(), "w", closefd=False) as out:
+                out.write(told)
 
 
 if __name__ == "__main__":

@@ -177,7 +177,12 @@ async def test_what_waits_is_bounded() -> None:
         async with served(ours, lifespan=True) as url:
             first = asyncio.create_task(ask(url))
             await echo.asked.wait()
-            status, body, answer = await ask(url)
-            assert (status, orjson.loads(body)["error"]["code"]) == (503, "overloaded")
-            assert answer.headers["retry-after"] == "1"
+            for path, more in (("chat/completions", {}), ("messages", {"stream": True}), ("responses", {"input": "x"})):
+                asked = orjson.dumps({**orjson.loads(BODY), **more})
+                async with plain() as session, session.post(f"{url}/v1/{path}", data=asked) as answer:
+                    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+                    told = await answer.json()
+                    assert told["error"]["type"] == "overloaded_error"
+                    assert (told.get("type") == "error") == (path == "messages")
+            assert len(echo.seen) == 1
             first.cancel()
