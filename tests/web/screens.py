@@ -7,6 +7,7 @@ SCREENS = (
     "/queue/all",
     "/strategies/st-refund",
     "/strategies/st-name",
+    "/map",
     "/trail",
     "/nothing-here",
 )

@@ -33,6 +33,7 @@ MATRIX: dict[str, Role | None] = {
     "POST /strategies/{id}/edit": "editor",
     "POST /strategies/{id}/defer": "editor",
     "POST /strategies/{id}/comment": "editor",
+    "GET /map": "viewer",
     "GET /runs": "viewer",
     "GET /runs/{id}": "viewer",
     "GET /runs/{id}/live": "viewer",

@@ -12,6 +12,7 @@ from datetime import date
 
 from preceptor.errors import Conflict, UserError
 from preceptor.library import decisions, index, queue, releases, trail
+from preceptor.library.areas import Area, areas
 from preceptor.library.decisions import Bulk, Seen
 from preceptor.library.diff import Difference, differences
 from preceptor.library.integrity import Report, verify
@@ -93,6 +94,11 @@ class Desk:
         """
         with self._reading() as shelf:
             return view(shelf, find(shelf, strategy))
+
+    def areas(self) -> tuple[Area, ...]:
+        """The scenarios, each with what was taught there; the most often met first."""
+        with self._reading() as shelf:
+            return areas(shelf.connection, shelf.library)
 
     # Deciding
 

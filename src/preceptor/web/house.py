@@ -1,10 +1,11 @@
 """What the pages draw on: plain objects, put together by whoever starts the review."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from preceptor.library.desk import Desk
 from preceptor.settings.office import Office
 from preceptor.storage.runs import Runs
+from preceptor.web.atlas import Atlas
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,5 @@ class House:
     """Runs seen and steered; None where there is no project to have any."""
     simulated: bool = False
     """A model is a simulated one: every page says so."""
+    atlas: Atlas = field(default_factory=Atlas)
+    """Draws the map."""

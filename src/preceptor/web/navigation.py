@@ -15,6 +15,7 @@ class Entry:
 
 NAVIGATION = (
     Entry("Queue", "/queue"),
+    Entry("Map", "/map"),
     Entry("Runs", "/runs"),
     Entry("Trail", "/trail"),
 )
