@@ -9,6 +9,7 @@ SCREENS = (
     "/strategies/st-name",
     "/map",
     "/trail",
+    "/trail?verify=yes&what=decide",
     "/nothing-here",
 )
 """Seen alone at the machine, on the furnished house of conftest."""

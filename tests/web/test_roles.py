@@ -45,6 +45,8 @@ MATRIX: dict[str, Role | None] = {
     "POST /strategies/{id}/measure": "editor",
     "POST /strategies/{id}/try": "editor",
     "GET /trail": "viewer",
+    "GET /trail.csv": "viewer",
+    "GET /trail.jsonl": "viewer",
 }
 """The lowest role that may."""
 

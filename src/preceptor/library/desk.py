@@ -17,7 +17,7 @@ from preceptor.library.decisions import Bulk, Seen
 from preceptor.library.diff import Difference, differences
 from preceptor.library.integrity import Report, verify
 from preceptor.library.model import Decision, Guidance, Release, Strategy
-from preceptor.library.queue import Around, Counts, Filter, Order, Page
+from preceptor.library.queue import Around, Counts, Filter, Line, Order, Page
 from preceptor.library.rows import Shelf, strategy_of
 from preceptor.library.store import Library, approved_among, find, guidance, writing
 from preceptor.library.trail import Entry, Wanted
@@ -85,6 +85,12 @@ class Desk:
         """The first undecided strategy of a list; None when all are decided."""
         with self._reading() as shelf:
             return queue.first_undecided(shelf.connection, shelf.library, wanted or Filter(), order, reverse)
+
+    def strategies(self, ids: Sequence[str]) -> dict[str, Line]:
+        """How these strategies stand, by id; those that are none are left out."""
+        with self._reading() as shelf:
+            known = shelf.strategy_rows(ids)
+            return {line.id: line for line in queue.lines(shelf.connection, shelf.library, list(known))}
 
     def view(self, strategy: str) -> View:
         """One strategy with everything there is to know.

@@ -17,5 +17,5 @@ NAVIGATION = (
     Entry("Queue", "/queue"),
     Entry("Map", "/map"),
     Entry("Runs", "/runs"),
-    Entry("Trail", "/trail"),
+    Entry("Audit trail", "/trail"),
 )

@@ -25,6 +25,10 @@ const visible = (element) => element.checkVisibility ? element.checkVisibility()
 const find = (key) => [...document.querySelectorAll("[data-key]")]
   .find((element) => element.dataset.key.split(" ").includes(key) && !element.disabled && visible(element));
 
+// A link to a field enters it.
+const meant = document.getElementById(location.hash.slice(1));
+if (typing(meant)) meant.focus();
+
 // Which button Ctrl+Enter presses: the one whose key brought the reader into the field.
 let sends = null;
 
