@@ -1,5 +1,6 @@
 """A furnished house for the review's tests: in process with `visitor`, in a real browser with `open_page`."""
 
+import html
 import re
 import shutil
 import socket
@@ -120,7 +121,8 @@ class Visitor:
     def __init__(self, app: ASGIApp, address: str = "127.0.0.1") -> None:
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 40000))
         self.http = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", follow_redirects=True)
-        self._seal = ""
+        self.hidden = dict[str, str]()
+        """What the forms of the page seen last carry."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,13 +138,13 @@ class Visitor:
     ) -> httpx2.Response:
         """Send a form of the page that was seen last."""
         sent = {"origin": "http://127.0.0.1"} | dict(headers or {})
-        return self._seen(await self.http.post(path, data={"seal": self._seal} | dict(values or {}), headers=sent))
+        return self._seen(await self.http.post(path, data=self.hidden | dict(values or {}), headers=sent))
 
     def _seen(self, response: httpx2.Response) -> httpx2.Response:
-        if found := re.search(r'name="seal" value="(\w+)"', response.text):
-            self._seal = found[1]
-        elif cookie := self.http.cookies.get(seal.COOKIE):
-            self._seal = seal.seal_of(cookie)  # the page had no form
+        fields = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', response.text)
+        self.hidden = {name: html.unescape(value) for name, value in fields} or self.hidden
+        if cookie := self.http.cookies.get(seal.COOKIE):
+            self.hidden["seal"] = seal.seal_of(cookie)  # the page may have no form
         return response
 
 

@@ -53,11 +53,12 @@ async def test_a_form_of_another_site_does_nothing(visitor: Visitor, headers: di
 
 async def test_a_form_without_the_seal_of_this_browser_does_nothing(house: House) -> None:
     async with Visitor(app(house, alone())) as one, Visitor(app(house, alone())) as other:
-        await other.get("/queue")
-        await one.get("/queue")
-        for seal in ("", "0" * 64, other._seal or "x"):
-            answer = await one.post("/sign-out", {"seal": seal})
+        await other.get("/strategies/st-sorry")
+        await one.get("/strategies/st-sorry")
+        for seal in ("", "0" * 64, other.hidden["seal"]):
+            answer = await one.post("/strategies/st-sorry/approve", {"seal": seal})
             assert answer.status_code == 403
+        assert house.desk.counts().decided == 0
 
 
 async def test_what_is_no_form_is_refused(visitor: Visitor) -> None:

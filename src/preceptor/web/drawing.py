@@ -1,7 +1,6 @@
 """The templates' environment: everything put into a page is escaped, whoever wrote it."""
 
 from datetime import datetime
-from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -13,7 +12,7 @@ from preceptor.web.diffing import sides
 from preceptor.web.navigation import NAVIGATION
 from preceptor.web.people import ROLES
 from preceptor.web.statics import asset
-from preceptor.web.visits import Visit
+from preceptor.web.visits import Visit, bit
 
 WHOLE = Scale(-1.0, 1.0, 0.5)
 """Of wins less losses: from always worse to always better."""
@@ -38,9 +37,7 @@ def environment() -> Environment:
         whole=WHOLE,
         seal=_seal,
     )
-    made.filters.update(
-        bit=lambda text: quote(str(text), safe=""), day=day, duration=duration, moment=moment, signed=wording.signed
-    )
+    made.filters.update(bit=bit, day=day, duration=duration, moment=moment, signed=wording.signed)
     return made
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -57,8 +57,8 @@ class Visit:
         return self.request.query_params.get(name, default)
 
     def given(self, name: str) -> str:
-        """A part of the path."""
-        return str(self.request.path_params[name])
+        """A part of the path, as `bit` was given it."""
+        return unquote(self.request.path_params[name])
 
     @property
     def query(self) -> str:
@@ -103,5 +103,8 @@ class Visit:
 
 
 def bit(text: str) -> str:
-    """A value as a part of a path."""
-    return quote(text, safe="")
+    """A value as a part of a path; what `Visit.given` gives back.
+
+    Quoted twice: servers unquote a path before it is taken apart, and an id from an imported file may hold a slash.
+    """
+    return quote(quote(text, safe=""), safe="")
