@@ -21,10 +21,11 @@ from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
 from preceptor.serving.outcomes import Outcomes
 from preceptor.serving.releases import DatabaseSource, Releases
-from preceptor.serving.server import config, listen
+from preceptor.serving.server import PATIENT, config, listen
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
 from preceptor.serving.visit import Beside
+from preceptor.serving.wire import Patience
 from preceptor.storage.database import Database
 
 
@@ -172,10 +173,12 @@ def streamed(*pieces: bytes, pause: float = 0.0, endless: bool = False) -> Calla
 
 
 @contextlib.asynccontextmanager
-async def serving(app: App, lifespan: bool = False) -> AsyncIterator[tuple[str, uvicorn.Server]]:
+async def serving(
+    app: App, lifespan: bool = False, patience: Patience = PATIENT
+) -> AsyncIterator[tuple[str, uvicorn.Server]]:
     """An application on a free port, by uvicorn; the URL without a path."""
     listening = listen("127.0.0.1", 0)
-    settings = config(app)
+    settings = config(app, patience, app.metrics.refused) if isinstance(app, Gateway) else config(app)
     settings.lifespan = "on" if lifespan else "off"
     settings.timeout_graceful_shutdown = 1
     server = uvicorn.Server(settings)
@@ -191,8 +194,8 @@ async def serving(app: App, lifespan: bool = False) -> AsyncIterator[tuple[str, 
 
 
 @contextlib.asynccontextmanager
-async def served(app: App, lifespan: bool = False) -> AsyncIterator[str]:
-    async with serving(app, lifespan) as (url, _):
+async def served(app: App, lifespan: bool = False, patience: Patience = PATIENT) -> AsyncIterator[str]:
+    async with serving(app, lifespan, patience) as (url, _):
         yield url
 
 
@@ -255,12 +258,12 @@ def gateway(
 
 @contextlib.asynccontextmanager
 async def behind(
-    app: App, database: Place | None, bounds: Bounds = BOUNDS, **more: Any
+    app: App, database: Place | None, bounds: Bounds = BOUNDS, patience: Patience = PATIENT, **more: Any
 ) -> AsyncIterator[tuple[str, Gateway]]:
     """A served gateway in front of a served upstream."""
     async with served(app) as url:
         ours = gateway(database, url, bounds=bounds, **more)
-        async with served(ours, lifespan=True) as mine:
+        async with served(ours, True, patience) as mine:
             yield mine, ours
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Iterator
 
+    import uvicorn
     from starlette.types import ASGIApp
 
     from preceptor.serving.siblings import Siblings
@@ -75,6 +76,18 @@ def application(
     return Mounted(gateway, stack.enter_context(review(project, host)))
 
 
+def wired(app: "ASGIApp", project: "Project") -> "uvicorn.Config":
+    """How uvicorn is to run what `application` made."""
+    from preceptor.serving.app import Gateway
+    from preceptor.serving.server import config
+    from preceptor.settings.serving import patience
+    from preceptor.web.mounted import Mounted
+
+    gateway = app.app if isinstance(app, Mounted) else app
+    assert isinstance(gateway, Gateway), "that is what it makes"
+    return config(app, patience(project), gateway.metrics.refused)
+
+
 def _run(project: "Project", taken: "socket.socket", host: str, keyless: bool, workers: int) -> None:
     import uvloop
 
@@ -89,7 +102,6 @@ async def _serve(project: "Project", taken: "socket.socket", host: str, keyless:
 
     from preceptor.cli.reviewing import review
     from preceptor.cli.tables import mark
-    from preceptor.serving.server import config
     from preceptor.settings import serving
     from preceptor.web.mounted import PATH
 
@@ -107,7 +119,7 @@ async def _serve(project: "Project", taken: "socket.socket", host: str, keyless:
             typer.echo(line)
         if workers == 1:
             app = application(stack.enter_context(ExitStack()), project, host, world, keyless)
-            await uvicorn.Server(config(app)).serve([taken])
+            await uvicorn.Server(wired(app, project)).serve([taken])
         else:
             await _together(project, taken, host, world, keyless, workers)
 

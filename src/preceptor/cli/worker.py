@@ -62,14 +62,13 @@ async def work(letter: Letter) -> None:
     """Serve until told to stop, or until the parent is gone."""
     import uvicorn
 
-    from preceptor.cli.serve import application
-    from preceptor.serving.server import config
+    from preceptor.cli.serve import application, wired
     from preceptor.serving.siblings import Siblings
 
     with ExitStack() as stack:
         siblings = Siblings(letter.number, letter.siblings)
         app = application(stack, letter.project, letter.host, letter.world, letter.keyless, siblings)
-        server = uvicorn.Server(config(app))
+        server = uvicorn.Server(wired(app, letter.project))
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _heard, server)
         await server.serve([socket.socket(fileno=number) for number in (letter.listening, letter.own)])
 

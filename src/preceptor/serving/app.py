@@ -213,31 +213,36 @@ class Gateway:
             raise Refused(
                 415, "Compressed request bodies are not read; send this one as it is.", code="compressed_body"
             )
+        if int(headers.get(b"content-length", b"0")) > self.bounds.body:
+            raise self._too_long()
         event = await receive()
         if not event.get("more_body"):
             return self._bounded(event.get("body", b""))
-        pieces, size = [event.get("body", b"")], len(event.get("body", b""))
+        pieces = [event.get("body", b"")]
+        size = len(pieces[0])
         try:
             async with asyncio.timeout(self.bounds.seconds):
                 while event.get("more_body"):
                     event = await receive()
-                    size += len(event.get("body", b""))
-                    # What is too long is still taken in, but not kept: clients hear no refusal while they speak.
-                    if size <= self.bounds.body:
-                        pieces.append(event.get("body", b""))
-                    else:
-                        pieces.clear()
+                    pieces.append(event.get("body", b""))
+                    size += len(pieces[-1])
+                    if size > self.bounds.body:
+                        raise self._too_long()
         except TimeoutError:
             raise Refused(408, "The body did not come in in time.", code="slow_body", headers=CLOSE) from None
         if event["type"] == "http.disconnect":
             raise Refused(400, "The client left before the body was there.", code="client_left")
-        return self._bounded(b"".join(pieces), size)
+        return b"".join(pieces)
 
-    def _bounded(self, body: bytes, size: int | None = None) -> bytes:
-        if (size or len(body)) > self.bounds.body:
-            most = f"{self.bounds.body / (1 << 20):g} MiB"
-            raise Refused(413, f"The body is longer than {most}, the most this gateway takes.", code="body_too_long")
+    def _bounded(self, body: bytes) -> bytes:
+        if len(body) > self.bounds.body:
+            raise self._too_long()
         return body
+
+    def _too_long(self) -> Refused:
+        # The connection is kept: what is still to come of the body is read past (see `wire`).
+        most = f"{self.bounds.body / (1 << 20):g} MiB"
+        return Refused(413, f"The body is longer than {most}, the most this gateway takes.", code="body_too_long")
 
     async def _feedback(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         visit.route = "feedback"

@@ -41,6 +41,15 @@ NOT_BACK = frozenset(
 """Headers of an answer that are not passed back; nor is any that begins with ``x-preceptor-``: those are ours."""
 
 
+JSON = (b"application/json", b"text/event-stream")
+"""What successes say they are."""
+MOVED = frozenset({301, 302, 303, 307, 308})
+
+
+class Nonsense(ConnectionError):
+    """An answer that cannot be passed on; its text says what the upstream did."""
+
+
 class Ear(Protocol):
     """Listens to an answer on the side."""
 
@@ -164,11 +173,16 @@ async def _ask(line: Line, trip: Trip, send: Send, *, settle: bool) -> bool:
         line.did(well=answer.status < 500)
         if answer.status in ELSEWHERE and not settle:
             return False
-        trip.status = answer.status
-        if _is_stream(answer):
+        kind = _kind(answer)
+        _check(answer, kind)
+        if _is_stream(answer, kind):
+            trip.status = answer.status
             await _stream(answer, trip, send)
         else:
             whole = await answer.whole()
+            if answer.status < 300 and not _is_json(whole):
+                raise Nonsense("answered something that is no JSON")
+            trip.status = answer.status
             _hear(trip, whole)
             trip.started = True
             await send(_start(answer, trip))
@@ -210,29 +224,56 @@ def _hear(trip: Trip, last: bytes = b"") -> None:
 
 
 def _start(answer: Connection, trip: Trip) -> Event:
+    # The length of what an answer without a body stands for is not its own.
+    dropped = NOT_BACK | {b"content-length"} if answer.status == 304 else NOT_BACK
     headers = [
-        header for header in answer.headers if header[0] not in NOT_BACK and not header[0].startswith(b"x-preceptor-")
+        header for header in answer.headers if header[0] not in dropped and not header[0].startswith(b"x-preceptor-")
     ]
     headers += [*trip.answer_headers, (b"x-preceptor-upstream", trip.upstream.encode("ascii", "replace"))]
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
-def _is_events(answer: Connection) -> bool:
-    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in answer.headers)
+def _kind(answer: Connection) -> bytes:
+    """What the answer says its body is."""
+    return next((value for name, value in answer.headers if name == b"content-type"), b"")
+
+
+def _check(answer: Connection, kind: bytes) -> None:
+    """Raises: Nonsense: the answer's head cannot be passed on."""
+    status = answer.status
+    if status in MOVED:
+        # Not followed, with our key in hand, nor passed on, for the client to take its own there.
+        raise Nonsense(f"sent us elsewhere ({status}); its base_url should name the place")
+    if status in (204, 205) or not 200 <= status < 600:
+        raise Nonsense(f"answered with the status {status}")
+    if status < 300 and kind and not kind.startswith(JSON) and b"json" not in kind.lower():
+        raise Nonsense(f"answered with {kind[:60].decode('latin-1')!r}, which is no JSON")
+
+
+def _is_json(whole: bytes) -> bool:
+    """Whether an answer looks it from both ends; reading it is the client's business."""
+    inside = whole.strip()
+    return inside[:1] in (b"{", b"[") and inside[-1:] in (b"}", b"]")
+
+
+def _is_events(kind: bytes) -> bool:
+    return kind.startswith(b"text/event-stream")
 
 
 def _between_events(answer: Connection, tail: bytes) -> bool:
     """Whether something can be said after the bytes that were passed on."""
-    plain = _is_events(answer) and all(name != b"content-encoding" for name, _ in answer.headers)
+    plain = _is_events(_kind(answer)) and all(name != b"content-encoding" for name, _ in answer.headers)
     return plain and (not tail or tail.endswith((b"\n\n", b"\r\n\r\n")))
 
 
-def _is_stream(answer: Connection) -> bool:
-    return answer.length is None or answer.length > WHOLE or _is_events(answer)
+def _is_stream(answer: Connection, kind: bytes) -> bool:
+    return answer.length is None or answer.length > WHOLE or _is_events(kind)
 
 
 def _told(upstream: str, fault: Exception) -> Refused:
     """A failure to get an answer, in words that name no address and no key."""
+    if isinstance(fault, Nonsense):
+        return Refused(502, f"The upstream {upstream!r} {fault}.", code="upstream_nonsense")
     if isinstance(fault, TimeoutError):
         return Refused(504, f"The upstream {upstream!r} did not answer in time.", code="upstream_timeout")
     if isinstance(fault, Unreachable):

@@ -1,21 +1,31 @@
 """The gateway on a socket: uvicorn with uvloop and httptools, set up for a program that only passes things on."""
 
+import functools
 import socket
+from collections.abc import Callable
+from typing import Any, cast
 
 import uvicorn
 
+from preceptor.serving.wire import Patience, Wire
+
 KEEPALIVE = 75
 """Seconds an idle client's connection is kept: longer than clients keep theirs, so that they and not we close it."""
+PATIENT = Patience()
 GRACE = 30
 """Seconds that requests under way are given when we are told to stop."""
 
 
-def config(app: object) -> uvicorn.Config:
-    """How uvicorn is to run."""
+def config(
+    app: object, patience: Patience = PATIENT, refused: Callable[[str], None] = lambda code: None
+) -> uvicorn.Config:
+    """How uvicorn is to run. `patience`: with clients. `refused`: told the code of each refusal that the application
+    hears nothing of."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         loop="uvloop",
-        http="httptools",
+        # What uvicorn makes a connection with; it takes a class, and calls it.
+        http=cast(Any, functools.partial(Wire, patience, refused)),
         ws="none",
         lifespan="on",
         # Ours says more, and its own lines would hold the client's query.

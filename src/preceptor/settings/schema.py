@@ -370,6 +370,12 @@ class ServingSection(Section):
     """Longest request, in MiB; a longer one is refused with 413. Images come inside requests."""
     body_seconds: Annotated[float, pydantic.Field(gt=0)] = 60.0
     """Longest time for a request to come in; a slower one is refused with 408."""
+    head_kb: Count = 64
+    """Longest line and headers of a request, in KiB; longer ones are refused with 431."""
+    head_seconds: Annotated[float, pydantic.Field(gt=0)] = 10.0
+    """Longest time for them to come in; slower ones are refused with 408."""
+    taking_seconds: Annotated[float, pydantic.Field(gt=0)] = 60.0
+    """A client that takes nothing of an answer that waits for it is cut off after so long."""
     patience_ms: Count = 40
     """Milliseconds a dense embedder may take for a new turn; then word vectors decide."""
     limit_ms: Count = 250

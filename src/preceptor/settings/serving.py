@@ -19,6 +19,7 @@ from preceptor.serving.siblings import ALONE, Siblings
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
 from preceptor.serving.visit import Beside
+from preceptor.serving.wire import Patience
 from preceptor.settings.models import key
 from preceptor.settings.project import Project
 from preceptor.settings.schema import Simulated, UpstreamSection
@@ -75,6 +76,12 @@ def prices(project: Project) -> Mapping[str, Price]:
         name: Price(*pair) if any(pair) else FREE
         for name, pair in (sections or {"student": (student.price_input, student.price_output)}).items()
     }
+
+
+def patience(project: Project) -> Patience:
+    """What clients' connections may do."""
+    section = project.settings.serving
+    return Patience(section.head_kb << 10, section.head_seconds, section.taking_seconds)
 
 
 def folder(project: Project) -> Path:
