@@ -174,12 +174,13 @@ class Connection(asyncio.Protocol):
             return
         self.heard = True
         self.since = self._loop.time()
+        if not self._known:
+            self._head += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(Broken("what came was no answer"))
         if not self._known:
-            self._head += len(data)
             if self._head > HEAD:
                 self._fail(Broken("the head of the answer is too long"))
         elif self._waiting > HELD and not self._held_up:
@@ -208,6 +209,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._known:
             return
+        if self._head > HEAD and sum(len(name) + len(value) for name, value in self.headers) > HEAD:
+            raise Broken("the head of the answer is too long")
         status = self._parser.get_status_code()
         if status < 200:
             # News on the way, such as 103 Early Hints, before the answer.
