@@ -78,7 +78,6 @@ class Guide:
         spare = Retriever(guidance, words, SLOT_LIMIT) if dense else None
         return cls(guidance.hash, library, Retriever(guidance, dense or words, SLOT_LIMIT), spare, dense)
 
-
     def fresh(self) -> "Guide":
         """The same, remembering no turns."""
         return replace(self, retriever=_fresh(self.retriever), fallback=self.fallback and _fresh(self.fallback))
