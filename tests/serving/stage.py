@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,7 +201,10 @@ async def served(app: App, lifespan: bool = False, patience: Patience = PATIENT)
 
 
 @contextlib.asynccontextmanager
-async def raw(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+async def raw(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    secure: ssl.SSLContext | None = None,
+) -> AsyncIterator[str]:
     """An upstream that speaks bytes, for faults no proper server commits."""
 
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -210,7 +214,7 @@ async def raw(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awa
         finally:
             writer.close()
 
-    server = await asyncio.start_server(once, "127.0.0.1", 0)
+    server = await asyncio.start_server(once, "127.0.0.1", 0, ssl=secure)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

@@ -1,14 +1,21 @@
 """Connections to upstreams: whatever comes over the wire, bytes go there and back as they are, at the slower's pace."""
 
 import asyncio
+import gc
 import hashlib
 import io
+import shutil
 import socket
+import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from itertools import count, pairwise
+from pathlib import Path
+from typing import ClassVar
 
 import aiohttp
+import anyio
 import orjson
 import pytest
 
@@ -18,6 +25,7 @@ from preceptor.serving.connection import Broken, Place, Pool
 from preceptor.serving.protocols import openai
 from preceptor.serving.refusals import Refused
 from preceptor.serving.upstream import Line, Upstream
+from preceptor.serving.visit import Visit
 
 from .stage import chunk, gateway, heard, plain, raw, served
 
@@ -410,3 +418,62 @@ async def test_a_stream_that_is_not_read_to_its_end_takes_its_connection_along(o
         answer.close()
         async with asyncio.timeout(20):
             await gone.wait()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made with openssl")
+async def test_secure_upstreams_are_those_they_say_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+    ]
+    named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    await anyio.run_process([*made, *named])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    long = b'"' + b"x" * 300_000 + b'"'
+    async with raw(each(lambda number: told(long)), context) as url:
+        port = url.rsplit(":", 1)[1]
+        for name, trusted, status in (("localhost", True, 200), ("127.0.0.1", True, 502), ("localhost", False, 502)):
+            monkeypatch.setenv("SSL_CERT_FILE", certificate if trusted else str(tmp_path / "none"))
+            async with served(gateway(None, f"https://{name}:{port}"), lifespan=True) as mine:
+                for _ in range(2):
+                    answer = await ask(mine, orjson.dumps({**orjson.loads(BODY), "x": "y" * 300_000}))
+                    assert answer[0] == status, answer[1][:200]
+                    assert status != 200 or answer[1] == long
+
+
+async def test_what_a_request_took_is_free_when_it_is_over() -> None:
+    """Without waiting for the garbage to be collected: bodies are long."""
+
+    class Looks:
+        taped, lost = False, 0
+        seen: ClassVar[list[weakref.ref[Visit]]] = []
+
+        def running(self) -> AbstractAsyncContextManager[None]:
+            return nullcontext()
+
+        def note(self, visit: Visit) -> None:
+            self.seen.append(weakref.ref(visit))
+
+    async with (
+        raw(each(lambda number: told(b"{}"))) as upstream,
+        served(gateway(None, upstream, beside=[Looks()]), lifespan=True) as url,
+    ):
+        gc.disable()
+        try:
+            for _ in range(3):
+                assert await ask(url) == (200, b"{}")
+            assert [one() for one in Looks.seen[:2]] == [None, None]
+        finally:
+            gc.enable()

@@ -301,10 +301,12 @@ class Gateway:
 
     def _note(self, visit: Visit) -> None:
         trip, given = visit.trip, visit.given
-        if trip is not None and trip.ear is not None and trip.started:
-            trip.ear.over()
-        if trip is not None and trip.status:
-            visit.status = trip.status
+        if trip is not None:
+            if trip.ear is not None and trip.started:
+                trip.ear.over()
+            # It leads back to the visit; a body would stay until garbage is collected.
+            trip.ear = None
+            visit.status = trip.status or visit.status
         self.metrics.ended(
             visit.route,
             visit.status,
