@@ -121,8 +121,8 @@ async def test_what_has_begun_to_answer_is_not_asked_again(ours: Made) -> None:
 
 @pytest.mark.parametrize("more", [told(b'"stale"'), b"HTTP/1.1 200 OK\r\n", b"HTTP", b"nonsense", b"\0"])
 async def test_nobody_gets_an_answer_that_was_not_asked_for(ours: Made, more: bytes) -> None:
-    url = await ours(each(lambda number: told(b"%d" % number) + more))
-    assert [await ask(url) for _ in range(3)] == [(200, b"%d" % number) for number in range(3)]
+    url = await ours(each(lambda number: told(b"[%d]" % number) + more))
+    assert [await ask(url) for _ in range(3)] == [(200, b"[%d]" % number) for number in range(3)]
 
 
 async def test_nobody_gets_what_comes_while_nobody_asks() -> None:
@@ -225,12 +225,12 @@ async def test_bodies_of_any_length_go_through(ours: Made, size: int) -> None:
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            told_me = hashlib.sha256(await heard(reader)).hexdigest()
-            writer.write(told(told_me.encode()))
+            digest = hashlib.sha256(await heard(reader)).hexdigest()
+            writer.write(told(orjson.dumps([digest])))
 
     url = await ours(speak)
     for _ in range(2):
-        assert await ask(url, body) == (200, hashlib.sha256(body).hexdigest().encode())
+        assert await ask(url, body) == (200, orjson.dumps([hashlib.sha256(body).hexdigest()]))
 
 
 async def test_an_answer_before_the_body_was_read_is_passed_on(ours: Made) -> None:
@@ -441,7 +441,7 @@ async def test_secure_upstreams_are_those_they_say_they_are(tmp_path: Path, monk
     await anyio.run_process([*made, *named])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    long = b'"' + b"x" * 300_000 + b'"'
+    long = b'["' + b"x" * 300_000 + b'"]'
     async with raw(each(lambda number: told(long)), context) as url:
         port = url.rsplit(":", 1)[1]
         for name, trusted, status in (("localhost", True, 200), ("127.0.0.1", True, 502), ("localhost", False, 502)):
