@@ -105,9 +105,10 @@ bench-leaks: benchmarks/bench_leaks.py $(DEV)
 bench-contract: benchmarks/bench_contract.py $(DEV)
 	@$(BIN)/python $< $(ARGS)
 
-# What they measure against is made with aiohttp, which is one of a developer's tools.
+# What they measure against is made with aiohttp, which is one of a developer's tools. With LiteLLM's proxy beside the
+# gateway, where `make clients` has put it.
 bench-gateway bench-soak: bench-%: benchmarks/bench_%.py $(DEV)
-	@$(BIN)/python $< $(ARGS)
+	@PATH="$$PATH:$(CURDIR)/$(CLIENTS)/bin" $(BIN)/python $< $(ARGS)
 
 bench-%: benchmarks/bench_%.py $(LOCKED)
 	@$(BIN)/python $< $(ARGS)

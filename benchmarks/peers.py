@@ -228,6 +228,8 @@ class Told:
     whole: list[float] | None = None
     bad: int = 0
     """Answers that were no success, or streams whose events were lost, reordered, merged into others or cut."""
+    failed: int = 0
+    """Answers that were no success."""
     taught: dict[str, int] | None = None
     bytes: float = 0.0
     """Of a request, on average."""
@@ -241,6 +243,7 @@ class Load:
         self._whole: list[float] = []
         self._taught: Counter[str] = Counter()
         self._bad = 0
+        self._failed = 0
         self._bytes = 0
 
     async def run(self) -> Told:
@@ -248,7 +251,9 @@ class Load:
         await asyncio.gather(*(self._connection(n) for n in range(self._spec.connections)))
         seconds = time.perf_counter() - began
         first, whole = sorted(self._first), sorted(self._whole)
-        return Told(seconds, first, whole, self._bad, dict(self._taught), self._bytes / max(1, len(whole)))
+        return Told(
+            seconds, first, whole, self._bad, self._failed, dict(self._taught), self._bytes / max(1, len(whole))
+        )
 
     async def _connection(self, number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._spec.port, limit=1 << 20)
@@ -262,7 +267,9 @@ class Load:
             writer.write((head + length).encode() + body)
             answer = (await reader.readuntil(b"\r\n\r\n")).lower()
             good = await self._body(reader, answer, began)
-            self._bad += not (good and b" 200 " in answer[:16])
+            failed = b" 200 " not in answer[:16]
+            self._failed += failed
+            self._bad += failed or not good
             state = re.search(rb"x-preceptor-teaching: (\S+)", answer)
             self._taught[state[1].decode() if state else ""] += 1
             self._whole.append(time.perf_counter() - began)

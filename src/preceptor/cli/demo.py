@@ -74,6 +74,7 @@ def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -
     typer.echo(f"  preceptor library approve --accepted --project {place}")
     typer.echo(f"  preceptor library release --project {place}")
     typer.echo(f"  preceptor chat --project {place}")
+    typer.echo(f"  preceptor serve --project {place}")
 
 
 def free(folder: Path) -> Path:
