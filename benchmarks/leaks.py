@@ -132,7 +132,7 @@ MOVE = st.builds(
     st.sampled_from(get_args(Decision)),
 )
 SOME = st.lists(st.integers(0, 4), min_size=1, max_size=3)
-RELEASED = SOME | SOME | SOME | st.just([])
+RELEASED: st.SearchStrategy[list[int]] = SOME | SOME | SOME | st.just([])
 SHELF = st.builds(
     Shelf,
     st.lists(st.lists(SAID, min_size=1, max_size=2).map(tuple), min_size=1, max_size=3).map(tuple),
@@ -452,7 +452,7 @@ class Bench:
                     self._got[number[1].decode()] = body
                     assert b"x-preceptor" not in head
                     writer.write(answered(stream=json.loads(body).get("stream") is True))
-            except (asyncio.IncompleteReadError, ConnectionError):
+            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
                 return
             finally:
                 writer.close()
