@@ -30,7 +30,7 @@ class MiniLM:
     dim = 384
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     @classmethod
     def installed(cls) -> "MiniLM | None":
@@ -51,11 +51,11 @@ class MiniLM:
 
     @cached_property
     def _weights(self) -> dict[str, Vectors]:
-        return load((self._folder / "model.safetensors").read_bytes())
+        return load((self.folder / "model.safetensors").read_bytes())
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
         tokenizer.enable_truncation(256, direction="left")
         tokenizer.enable_padding()
         return tokenizer
