@@ -56,6 +56,8 @@ SMALL = 20
 EXAMPLES = 3
 QUIET = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 """LiteLLM's settings for production, and that it asks no network for its list of prices when it starts."""
+ENCODED = 100
+"""Scenarios where an encoder reads them: fitting a thousand would take it a minute."""
 Figures = dict[str, float]
 
 
@@ -96,7 +98,7 @@ def peer(name: str, *arguments: str) -> Iterator[Server]:
         yield Server(name, started.pid, int(started.stdout.readline()))
 
 
-def project(folder: Path, scenarios: int, upstream: Server) -> str:
+def project(folder: Path, scenarios: int, upstream: Server, *, english: bool = False) -> str:
     """A project with a released library of so many scenarios; a key of it."""
     if preceptor(["init", str(folder)]):
         raise SystemExit("no project could be made")
@@ -105,7 +107,7 @@ def project(folder: Path, scenarios: int, upstream: Server) -> str:
         rng = random.Random(7)
         made = []
         for n in range(scenarios):
-            examples = tuple(Context((Turn("customer", text(rng, n, 20)),)) for _ in range(EXAMPLES))
+            examples = tuple(Context((Turn("customer", text(rng, n, 20, english=english)),)) for _ in range(EXAMPLES))
             made.append(Scenario(Scenario.new_id(str(n), examples[0]), f"Case {n}.", examples))
         said = "Ask for the number of the order first, then say what happens next and when, in case {n}."
         strategies = [
@@ -120,9 +122,11 @@ def project(folder: Path, scenarios: int, upstream: Server) -> str:
 
 
 @contextmanager
-def ours(folder: Path, scenarios: int, upstream: Server, *settings: str) -> Iterator[tuple[Server, float, float]]:
+def ours(
+    folder: Path, scenarios: int, upstream: Server, *settings: str, english: bool = False
+) -> Iterator[tuple[Server, float, float]]:
     """The gateway; with the seconds and the processor seconds it took to be ready. `settings`: more of them."""
-    key = project(folder, scenarios, upstream)
+    key = project(folder, scenarios, upstream, english=english)
     there = f'serving.upstreams.up={{base_url="http://127.0.0.1:{upstream.port}/v1"}}'
     program = "import sys; from preceptor.cli import main; main()"
     began = time.perf_counter()
@@ -183,9 +187,11 @@ def load(server: Server, spec: Spec) -> Figures:
         "p50_ms": 1000 * whole[len(whole) // 2],
         "p99_ms": 1000 * whole[int(len(whole) * 0.99)],
         "first_p50_ms": 1000 * first[len(first) // 2] if first else float("nan"),
+        "first_p99_ms": 1000 * first[int(len(first) * 0.99)] if first else float("nan"),
         "bad": told["bad"],
         "failed": told["failed"],
         "taught": told["taught"].get("on", 0) / spec.requests,
+        "late": told["late"] / spec.requests,
         "bytes": told["bytes"],
     }
 
@@ -243,6 +249,11 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Figures]:
         figures["open streams"] = {"resident_mb": open_streams(mine, spec)}
         if shutil.which("litellm"):
             figures |= compared(folder, up, spec, streams)
+    if args.encoder:
+        with peer("upstream") as up:
+            figures |= encoder(args, folder, up)
+    else:
+        print("\nNothing is measured with a dense embedder: --encoder FOLDER was not given (see encoder.py).")
     return figures
 
 
@@ -265,6 +276,19 @@ def version() -> str:
     said = subprocess.run(["litellm", "--version"], capture_output=True, check=True, text=True, env=os.environ | QUIET)
     found = re.search(r"\d+\.\d+\.\d+\S*", said.stdout)
     return found[0] if found else ""
+
+
+def encoder(args: argparse.Namespace, folder: Path, up: Server) -> dict[str, Figures]:
+    """The gateway with a dense embedder beside the upstream asked directly: conversations of twelve turns of 50 words,
+    each answered by a paced stream, half a second of thought between."""
+    settings = ('retrieval.embedder="onnx"', f'retrieval.folder="{Path(args.encoder).resolve()}"')
+    with ours(folder / "dense", ENCODED, up, *settings, english=True) as (mine, *_):
+        asked = Spec(0, args.requests // 10, 16, scenarios=ENCODED, turns=12, stream=True, seed=args.seed)
+        spec = replace(asked, english=True, words=50, pause=0.5)
+        load(mine, replace(spec, requests=48, seed=spec.seed + 1000))
+        table = in_turn([up, mine], spec, args.rounds)
+        show("with a dense embedder", table)
+        return {f"dense {server}": told for server, told in table.items()} | {"dense": {"resident_mb": mine.resident}}
 
 
 def open_streams(server: Server, spec: Spec) -> float:
@@ -310,6 +334,16 @@ def targets(figures: dict[str, Figures]) -> dict[str, dict[str, Any]]:
         "start, processor seconds": at_most(figures["start"]["ready_cpu_s"], 1),
         "start, MB": at_most(figures["start"]["resident_mb"], 80),
     }
+    if "dense" in figures:
+        dense, alone = figures["dense ours"], figures["dense upstream"]
+        found |= {
+            f"dense, ms to the first event, {name}": at_most(
+                dense[f"first_{name}_ms"] - alone[f"first_{name}_ms"], most
+            )
+            for name, most in (("p50", 15), ("p99", 40))
+        }
+        found["dense, MB"] = at_most(figures["dense"]["resident_mb"], 300)
+        found["dense, word vectors stood in"] = at_most(dense["late"], 0.05)
     if "growing litellm" in figures:
         found["cpu, LiteLLM beside ours"] = at_least(figures["growing litellm"]["cpu_ms"] / growing["cpu_ms"], 30)
     return found
@@ -323,6 +357,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenarios", type=int, default=200 if few else 1000)
     parser.add_argument("--rounds", type=int, default=1 if few else 3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--encoder", help="a model folder for the onnx embedder, to measure it too")
     return parser.parse_args()
 
 

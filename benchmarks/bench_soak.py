@@ -335,7 +335,8 @@ async def _rush(args: argparse.Namespace, customers: list[Customer], owner: Owne
     for customer in customers:
         customer.turns = 1
     while count.conversations < args.warm:
-        if count.conversations >= args.warm * (owner.moves + 1) / (MOVES + 1):
+        # The last third is for the release that stays in force: what it remembers is to be full.
+        if owner.moves < MOVES and count.conversations >= args.warm * 0.6 * (owner.moves + 1) / MOVES:
             await asyncio.to_thread(owner.move)
         await asyncio.sleep(0.1)
 

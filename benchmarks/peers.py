@@ -16,6 +16,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache, partial
+from importlib.resources import files
 from typing import Any, cast
 
 import aiohttp
@@ -55,11 +57,24 @@ def words(seed: int, count: int) -> list[str]:
     return ["".join(rng.choices(SYLLABLES, k=3)) for _ in range(count)]
 
 
-def text(rng: random.Random, scenario: int, length: int) -> str:
+def text(rng: random.Random, scenario: int, length: int, *, english: bool = False) -> str:
     """Something said about a scenario."""
-    said = words(scenario, OWN) + words(rng.randrange(FAMILIES), max(0, length - OWN))
+    some = english_words if english else words
+    said = some(scenario, OWN) + some(rng.randrange(FAMILIES), max(0, length - OWN))
     rng.shuffle(said)
     return " ".join(said)
+
+
+def english_words(seed: int, count: int) -> list[str]:
+    """Words in use, the same for the same seed: an encoder takes three times as long over `words`."""
+    return random.Random(seed).choices(_english(), k=count)
+
+
+@cache
+def _english() -> list[str]:
+    """Those of a world that comes with the package."""
+    said = " ".join(str(file.read_text()) for file in files("preceptor.simulated.worlds").iterdir() if file.is_file())
+    return sorted({word.lower() for word in re.findall(r"\b[A-Za-z]{2,}\b", said)})
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,12 @@ class Spec:
     stream: bool = False
     padding: int = 0
     """Bytes more in the system message."""
+    english: bool = False
+    """Words that are in use."""
+    words: int = 20
+    """Of a customer's turn."""
+    pause: float = 0.0
+    """Seconds a customer thinks, on average."""
     seed: int = 0
 
 
@@ -90,13 +111,14 @@ def bodies(spec: Spec, connection: int) -> Iterator[bytes]:
             yield from known
             continue
         scenario = rng.randrange(spec.scenarios)
-        system = "You serve customers. " + text(rng, FAMILIES, 90) + "x" * spec.padding
+        said = partial(text, rng, english=spec.english)
+        system = "You serve customers. " + said(FAMILIES, 90) + "x" * spec.padding
         messages = [{"role": "system", "content": system}]
         for _ in range(spec.turns):
-            messages.append({"role": "user", "content": text(rng, scenario, 20)})
+            messages.append({"role": "user", "content": said(scenario, spec.words)})
             known.append(orjson.dumps({"model": "m", "messages": messages, "temperature": 0.7, "stream": spec.stream}))
             yield known[-1]
-            messages.append({"role": "assistant", "content": text(rng, FAMILIES, 25)})
+            messages.append({"role": "assistant", "content": said(FAMILIES, 25)})
         if not spec.again:
             known.clear()
 
@@ -231,6 +253,8 @@ class Told:
     failed: int = 0
     """Answers that were no success."""
     taught: dict[str, int] | None = None
+    late: int = 0
+    """Answers for which word vectors had to stand in for the encoder."""
     bytes: float = 0.0
     """Of a request, on average."""
 
@@ -243,24 +267,24 @@ class Load:
         self._whole: list[float] = []
         self._taught: Counter[str] = Counter()
         self._bad = 0
-        self._failed = 0
-        self._bytes = 0
+        self._failed = self._bytes = self._late = 0
 
     async def run(self) -> Told:
         began = time.perf_counter()
         await asyncio.gather(*(self._connection(n) for n in range(self._spec.connections)))
         seconds = time.perf_counter() - began
         first, whole = sorted(self._first), sorted(self._whole)
-        return Told(
-            seconds, first, whole, self._bad, self._failed, dict(self._taught), self._bytes / max(1, len(whole))
-        )
+        taught, size = dict(self._taught), self._bytes / max(1, len(whole))
+        return Told(seconds, first, whole, self._bad, self._failed, taught, self._late, size)
 
     async def _connection(self, number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._spec.port, limit=1 << 20)
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self._spec.key}\r\n"
-        asked = bodies(self._spec, number)
+        asked, rng = bodies(self._spec, number), random.Random(number)
         for _ in self._left:
             body = next(asked)
+            if self._spec.pause:
+                await asyncio.sleep(rng.expovariate(1 / self._spec.pause))
             self._bytes += len(body)
             began = time.perf_counter()
             length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -271,6 +295,7 @@ class Load:
             self._failed += failed
             self._bad += failed or not good
             state = re.search(rb"x-preceptor-teaching: (\S+)", answer)
+            self._late += b"x-preceptor-embedder: fallback" in answer
             self._taught[state[1].decode() if state else ""] += 1
             self._whole.append(time.perf_counter() - began)
         writer.close()

@@ -12,7 +12,9 @@ from preceptor.retrieval.embedding import Vectors, unit
 from preceptor.storage.canonical import short_id
 
 BATCH = 32
-"""Texts a call; larger ones gain little on a processor and cost memory for padding."""
+"""Most texts a call; larger ones gain little on a processor and cost memory."""
+PADDED = 1.25
+"""How much longer than a call's shortest text its longest may be: on a processor, padding takes as long as words."""
 
 
 class OnnxEmbedder:
@@ -42,8 +44,12 @@ class OnnxEmbedder:
         )
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        parts = [self._run(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
+        rows = np.zeros((len(texts), self.dim), np.float32)
+        # Those of a length together: a short one would be padded, and cost as much as the longest.
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        for few in _alike(order, texts):
+            rows[few] = self._run([texts[place] for place in few])
+        return rows
 
     def _run(self, texts: Sequence[str]) -> Vectors:
         encoded = self._tokenizer.encode_batch(list(texts))
@@ -55,6 +61,16 @@ class OnnxEmbedder:
             raise UserError(f"The model's first output has shape {tokens.shape}, not texts × tokens × numbers.")
         shares = mask[:, :, None].astype(np.float32)
         return unit((tokens * shares).sum(axis=1) / np.maximum(shares.sum(axis=1), 1))
+
+
+def _alike(order: Sequence[int], texts: Sequence[str]) -> list[list[int]]:
+    """Texts, given from the shortest to the longest, in calls of like lengths."""
+    calls: list[list[int]] = []
+    for place in order:
+        if not calls or len(calls[-1]) == BATCH or len(texts[place]) > PADDED * len(texts[calls[-1][0]]):
+            calls.append([])
+        calls[-1].append(place)
+    return calls
 
 
 def _first(folder: Path, *names: str) -> Path:
@@ -76,7 +92,12 @@ def _session(model: Path) -> Any:
         import onnxruntime
     except ImportError:
         raise UserError("The onnx embedder needs onnxruntime: pip install 'preceptor[onnx]'.") from None
+    options = onnxruntime.SessionOptions()
+    # A short text gains nothing from threads that wait for each other; several callers have threads of their own.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # It would keep what the longest call so far needed, for each thread.
+    options.enable_cpu_mem_arena = False
     try:
-        return onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as fault:  # onnxruntime's own exceptions share no base class
         raise UserError(f"{str(model)!r} cannot be loaded: {' '.join(str(fault).split())}.") from None

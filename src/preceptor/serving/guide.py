@@ -13,7 +13,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from preceptor.dialogue.conversation import Turn
@@ -23,6 +22,7 @@ from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.matcher import Match
 from preceptor.retrieval.selector import Found, Retriever
 from preceptor.retrieval.windows import spoken
+from preceptor.serving.ahead import Ahead
 from preceptor.student.student import SLOT_LIMIT
 
 TOGETHER = 32
@@ -35,7 +35,6 @@ finding them, and keeping them would be most of the memory."""
 LONGEST = 8_000
 """Characters of a turn that are read, its last: more than a thousand words. Somebody who pastes a book into a chat must
 not take a second and a gigabyte for it, nor fill what is remembered."""
-EMBEDDING_THREADS = 2
 
 
 class Late(PreceptorError):
@@ -122,20 +121,20 @@ class _Job:
 class Finder:
     """Asks guides. One for each process; close it."""
 
-    def __init__(self, patience: float = 0.04, limit: float = 0.25) -> None:
+    def __init__(self, patience: float = 0.03, limit: float = 0.25, together: int = 1) -> None:
         """`patience`: seconds a dense embedder may take, then word vectors decide. `limit`: seconds matching may take;
-        then nothing is taught. It takes one or two milliseconds, so more means that the machine is overrun."""
-        self.patience = patience
+        then nothing is taught. It takes one or two milliseconds, so more means that the machine is overrun.
+        `together`: see `Ahead`."""
         self.limit = limit
+        self._ahead = Ahead(patience, together)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._known: OrderedDict[bytes, Finding] = OrderedDict()
-        self._embedding = ThreadPoolExecutor(EMBEDDING_THREADS, "preceptor-embed")
         self._thread = threading.Thread(target=self._work, name="preceptor-match", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         self._jobs.put(None)
-        self._embedding.shutdown(wait=False, cancel_futures=True)
+        self._ahead.close()
 
     async def find(self, guide: Guide, turns: Sequence[Turn]) -> Finding:
         """What a guide has to say.
@@ -151,8 +150,9 @@ class Finder:
             self._known.move_to_end(key)
             return Finding(known.found, time.perf_counter() - began, known.embedder, remembered=True)
         retriever, late = guide.retriever, guide.degraded
-        if guide.embedder is not None and guide.fallback is not None and not await self._embed(guide.embedder, said):
-            retriever, late = guide.fallback, True
+        if guide.embedder is not None and guide.fallback is not None:
+            known = await self._ahead.read(guide.embedder, list(dict.fromkeys(turn.text for turn in said)))
+            retriever, late = (retriever, late) if known else (guide.fallback, True)
         match = await self._match(retriever, said)
         finding = Finding(retriever.choose(match), time.perf_counter() - began, retriever.matcher.embedder_id, late)
         if not late:
@@ -163,18 +163,6 @@ class Finder:
         self._known[key] = finding
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-
-    async def _embed(self, embedder: Embedder, turns: Sequence[Turn]) -> bool:
-        """Have an embedder read turns, so that it will know them. False: it is late or away."""
-        work = asyncio.get_running_loop().run_in_executor(
-            self._embedding, embedder.embed, list(dict.fromkeys(turn.text for turn in turns))
-        )
-        done, _ = await asyncio.wait([work], timeout=self.patience)
-        if not done:
-            # It goes on, so that the conversation's next turn finds this one read.
-            work.add_done_callback(lambda late: late.exception() if not late.cancelled() else None)
-            return False
-        return work.exception() is None
 
     async def _match(self, retriever: Retriever, turns: tuple[Turn, ...]) -> Match:
         loop = asyncio.get_running_loop()

@@ -376,7 +376,7 @@ class ServingSection(Section):
     """Longest time for them to come in; slower ones are refused with 408."""
     taking_seconds: Annotated[float, pydantic.Field(gt=0)] = 60.0
     """A client that takes nothing of an answer that waits for it is cut off after so long."""
-    patience_ms: Count = 40
+    patience_ms: Count = 30
     """Milliseconds a dense embedder may take for a new turn; then word vectors decide."""
     limit_ms: Count = 250
     """Milliseconds matching may take, usually one or two; then nothing is taught."""

@@ -24,6 +24,9 @@ from preceptor.settings.models import key
 from preceptor.settings.project import Project
 from preceptor.settings.schema import Simulated, UpstreamSection
 
+TOGETHER = 16
+"""Conversations whose new turns an embeddings endpoint is asked for at once."""
+
 
 @dataclass(frozen=True)
 class Lookout:
@@ -131,6 +134,7 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True,
         prices(project),
         Caller(library, library) if keyless else None,
     )
+    together = TOGETHER if project.settings.retrieval.embedder == "endpoint" else 1
     drawn = Trial(section.holdout, section.other_release, section.other_share)
     return Gateway(
         Upstreams(upstreams(project, world)),
@@ -141,7 +145,7 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True,
         trial=drawn,
         outcomes=Outcomes(lookout.source(), drawn),
         siblings=siblings,
-        finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000),
+        finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000, together),
     )
 
 
