@@ -151,8 +151,8 @@ class Finder:
             return Finding(known.found, time.perf_counter() - began, known.embedder, remembered=True)
         retriever, late = guide.retriever, guide.degraded
         if guide.embedder is not None and guide.fallback is not None:
-            known = await self._ahead.read(guide.embedder, list(dict.fromkeys(turn.text for turn in said)))
-            retriever, late = (retriever, late) if known else (guide.fallback, True)
+            read = await self._ahead.read(guide.embedder, list(dict.fromkeys(turn.text for turn in said)))
+            retriever, late = (retriever, late) if read else (guide.fallback, True)
         match = await self._match(retriever, said)
         finding = Finding(retriever.choose(match), time.perf_counter() - began, retriever.matcher.embedder_id, late)
         if not late:
