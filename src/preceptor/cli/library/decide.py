@@ -123,7 +123,7 @@ def release(
             _warn(loaded, db, before, made)
     if made:
         count = len(made.guidance.strategies)
-        typer.echo(f"Release {made.hash[:12]} is live: {count} strategies. Next: preceptor chat")
+        typer.echo(f"Release {made.hash[:12]} is live: {count} strategies. Next: preceptor chat, or preceptor serve")
     elif not before:
         typer.echo("No release is live, so nothing can be lost.")
 
