@@ -46,6 +46,18 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     cluster.drop(url)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A place where there is nothing yet, once for each kind of database."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "p.db")
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    url = cluster.new()
+    yield url
+    cluster.drop(url)
+
+
 @pytest.fixture
 def db(place: str) -> Iterator[Database]:
     """A database; the test is run once with each kind."""

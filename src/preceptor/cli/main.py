@@ -12,6 +12,7 @@ import typer
 
 from preceptor.cli import (
     accounts,
+    backup,
     chat,
     demo,
     doctor,
@@ -58,6 +59,8 @@ app.command()(chat.chat)
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command()(export.export)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.add_typer(world.app, name="world")
 
 

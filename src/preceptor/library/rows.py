@@ -423,7 +423,7 @@ def strategy_values(strategy: Strategy) -> dict[str, Any]:
         "text": strategy.text,
         "reason": strategy.reason,
         "scenario": strategy.scenario,
-        "value": float(strategy.value),
+        "value": float(strategy.value) + 0.0,  # SQLite knows no negative nought
         "measured": strategy.measured,
         "flags": canonical(strategy.flags).decode(),
     }

@@ -11,7 +11,7 @@ import anyio.to_thread
 import httpx2
 import orjson
 
-from preceptor.errors import Adjusted, BadReply, PreceptorError, ProviderError
+from preceptor.errors import Adjusted, BadReply, NotFound, PreceptorError, ProviderError
 from preceptor.llm.client import OpenAIModel
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema, Tool
 from preceptor.llm.model import Model
@@ -81,15 +81,18 @@ def _database(project: Project) -> Finding:
         return Finding("database", place, "fine", "not there yet; `preceptor teach` makes it")
     try:
         with project.database() as db:
-            damage = db.check()
-            journal = db.journal
+            damage, about = db.check(), db.about()
+    except NotFound as fault:
+        return Finding("database", place, "fine", str(fault))
     except PreceptorError as fault:
-        return Finding("database", place, "wrong", str(fault), "Name another in project.database, or restore a copy.")
+        return Finding("database", place, "wrong", str(fault), "Name another in project.database, or restore a backup.")
     if damage:
-        return Finding("database", place, "wrong", damage[0], "It is damaged: restore a copy.")
-    if journal == "rollback":
-        return Finding("database", place, "note", "sound; safe but slower journal: this SQLite's WAL mode has a fault")
-    return Finding("database", place, "fine", f"sound; journal: {journal}")
+        advice = "It is damaged: `preceptor restore` a backup into another place."
+        return Finding("database", place, "wrong", damage[0], advice)
+    found = f"sound; {about.engine}, schema {about.schema}, {1000 * about.seconds:.1f} ms there and back"
+    if about.cautions:
+        return Finding("database", place, "note", "; ".join((found, *about.cautions)))
+    return Finding("database", place, "fine", found)
 
 
 def _embedder(project: Project) -> Finding:

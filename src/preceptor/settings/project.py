@@ -53,8 +53,13 @@ class Project:
             NotFound: there is none yet, and `create` is not set.
             UserError, Conflict: it cannot be used.
         """
+        return Database.open(self.place, create=create)
+
+    @property
+    def place(self) -> str | Path:
+        """Where the database is: a file, or a server's URL."""
         place = self.settings.project.database
-        return Database.open(place if "://" in place else self.folder / place, create=create)
+        return place if "://" in place else self.folder / place
 
     def library(self, db: Database) -> Library:
         return Library(db, self.settings.project.library)

@@ -10,11 +10,14 @@ Rooms that own tables declare them on `metadata`; `storage.migrations` brings a 
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
@@ -23,8 +26,8 @@ import anyio.to_thread
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from preceptor.errors import Defect, NotFound, UserError
-from preceptor.storage import migrations, postgres, sqlite
+from preceptor.errors import Conflict, Defect, NotFound, UserError
+from preceptor.storage import files, migrations, postgres, sqlite
 from preceptor.storage.locks import FileLocks, Locks, ServerLocks
 from preceptor.storage.writer import Writer
 
@@ -44,6 +47,20 @@ metadata = sa.MetaData(
     }
 )
 """Every table of every room. A test holds it against what the migrations make."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What `doctor` says of a database."""
+
+    engine: str
+    """With its version: ``SQLite 3.40.1``, ``PostgreSQL 15.18``."""
+    schema: str
+    """The newest step of the schema's history that it has."""
+    seconds: float
+    """For the way there and back: the quickest of a few."""
+    cautions: tuple[str, ...]
+    """What of it, or of how it is set up, is not as it should be."""
 
 
 class Database:
@@ -75,11 +92,7 @@ class Database:
             Conflict: a newer version made it, or another process keeps it locked.
             UserError: not a database, damaged, not ours, or cannot be read or written.
         """
-        parsed = _url(url)
-        name = parsed.database or "" if _is_sqlite(parsed) else parsed.render_as_string(hide_password=True)
-        if _is_sqlite(parsed):
-            _check_place(name, create)
-        database = cls(_engine(parsed), name, patience)
+        database = cls._at(_url(url), create=create, patience=patience)
         try:
             with database._explained():
                 database._upgrade(create)
@@ -88,10 +101,74 @@ class Database:
             raise
         return database
 
+    @classmethod
+    def at(cls, url: str | Path) -> "Database":
+        """A place for a new database, with nothing looked at or made yet; see `filling`.
+
+        Raises:
+            Conflict: there is such a file.
+            UserError: the place cannot be used.
+        """
+        parsed = _url(url)
+        if _is_sqlite(parsed) and Path(parsed.database or "").exists():
+            raise Conflict(f"There is a database {parsed.database!r} already. Name another place, or move it away.")
+        return cls._at(parsed, create=True)
+
+    @classmethod
+    def _at(cls, parsed: sa.URL, *, create: bool, patience: float = PATIENCE) -> "Database":
+        name = parsed.database or "" if _is_sqlite(parsed) else parsed.render_as_string(hide_password=True)
+        if _is_sqlite(parsed):
+            _check_place(name, create)
+        return cls(_engine(parsed), name, patience)
+
+    def settle(self, connection: sa.Connection) -> None:
+        """What tables that were just made need here. Raises: UserError: the server cannot hold our text."""
+        if self._server:
+            postgres.settle(connection, self.name)
+
+    @contextmanager
+    def filling(self) -> Iterator[sa.Connection]:
+        """A transaction that makes the tables and fills them; without it, or if it raises, nothing is there.
+
+        Raises:
+            Conflict: a file has come to be there meanwhile.
+            UserError: the disk or the server does not allow it.
+        """
+        if self._server:
+            with self._explained(), self._server.preparing() as connection:
+                yield connection
+            return
+        part = Path(f"{self.name}.{os.getpid()}")
+        try:
+            made = Database(_engine(sa.URL.create("sqlite", database=str(part))), str(part))
+            with made, made.begin() as connection:
+                yield connection
+            files.put(part, Path(self.name))
+        except FileExistsError:
+            raise Conflict(f"There is a database {self.name!r} already. Name another place.") from None
+        finally:
+            sqlite.remove(part)
+
+    @contextmanager
+    def snapshot(self, spare: Path) -> Iterator[sa.Connection]:
+        """A consistent view that may take long to read, and holds up no writer meanwhile. `spare`: where SQLite may
+        keep a copy for that time: with a rollback journal, whoever reads holds up whoever writes."""
+        if self._server:
+            with self.reading() as connection:
+                yield connection
+            return
+        try:
+            with self._explained():
+                sqlite.copy(self._engine, spare)
+            copy = Database(_engine(sa.URL.create("sqlite", database=str(spare))), self.name)
+            with copy, copy.reading() as connection:
+                yield connection
+        finally:
+            sqlite.remove(spare)
+
     def _upgrade(self, create: bool) -> None:
         preparing = self._server.preparing if self._server else self.begin
-        settle = postgres.settle if self._server else None
-        migrations.upgrade(preparing, self.reading, self.name, create=create, settle=settle)
+        migrations.upgrade(preparing, self.reading, self.name, create=create, settle=self.settle)
 
     @property
     def journal(self) -> Literal["wal", "rollback", "server"]:
@@ -171,6 +248,20 @@ class Database:
         with self.reading() as connection:
             rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
         return tuple(row for row in rows if row != "ok")
+
+    def about(self) -> About:
+        with self.reading() as connection:
+            schema = migrations.revision(connection, self.name) or ""
+            if self._server:
+                engine, cautions = postgres.version(connection), postgres.cautions(connection)
+            else:
+                engine, cautions = f"SQLite {sqlite3.sqlite_version}", sqlite.cautions()
+            ways = []
+            for _ in range(5):
+                began = time.perf_counter()
+                connection.exec_driver_sql("SELECT 1").all()
+                ways.append(time.perf_counter() - began)
+        return About(engine, schema, min(ways), cautions)
 
     def close(self) -> None:
         if self._server:

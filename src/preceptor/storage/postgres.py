@@ -39,9 +39,8 @@ RETRY_FROM, RETRY_TO = 0.05, 1.0
 
 NAMED = "preceptor, "
 """How our sessions' names begin, for whoever looks at a server's."""
-_writers = sa.table(
-    "preceptor_writers", sa.column("id", sa.String), sa.column("n", sa.BigInteger), sa.column("at", sa.DateTime)
-)
+WRITERS = "preceptor_writers"
+_writers = sa.table(WRITERS, sa.column("id", sa.String), sa.column("n", sa.BigInteger), sa.column("at", sa.DateTime))
 """By writer, the number of its last transaction that was kept. In no step of the schema's history: SQLite has none."""
 _WRITERS = (
     "CREATE TABLE IF NOT EXISTS preceptor_writers (id text PRIMARY KEY, n bigint NOT NULL, at timestamptz NOT NULL)"
@@ -261,6 +260,17 @@ def settle(connection: sa.Connection, name: str) -> None:
         by_table.setdefault(table, []).append(f'ALTER COLUMN {quote(column)} TYPE {kind} COLLATE "C"')
     for table, changes in by_table.items():
         connection.exec_driver_sql(f"ALTER TABLE {quote(table)} {', '.join(changes)}")
+
+
+def version(connection: sa.Connection) -> str:
+    return f"PostgreSQL {connection.scalar(sa.text('SHOW server_version'))}"
+
+
+def cautions(connection: sa.Connection) -> tuple[str, ...]:
+    """What of a server's settings breaks our promises."""
+    names = ("fsync", "full_page_writes", "synchronous_commit")
+    off = [name for name in names if connection.scalar(sa.func.current_setting(name)) == "off"]
+    return (f"{', '.join(off)} off: what was acknowledged can be lost in a crash",) if off else ()
 
 
 def damage(engine: sa.Engine) -> tuple[str, ...]:

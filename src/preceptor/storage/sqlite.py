@@ -6,11 +6,12 @@ rollback journal, which is slower for single commits; group commit (`storage.wri
 """
 
 import sqlite3
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from preceptor.errors import Conflict, NotFound, UserError
 
@@ -25,6 +26,14 @@ laptop for longer, and giving up then would fail the run for nothing."""
 def journal_for(version: tuple[int, int, int]) -> Journal:
     """The journal that is safe with this version of SQLite."""
     return "wal" if version >= WAL_SAFE_FROM else "rollback"
+
+
+def cautions() -> tuple[str, ...]:
+    """What `doctor` says of this SQLite."""
+    if journal_for(sqlite3.sqlite_version_info[:3]) == "wal":
+        return ()
+    safe = ".".join(map(str, WAL_SAFE_FROM))
+    return (f"before {safe} WAL can lose rows, so it is not used: as safe, but readers and writers take turns",)
 
 
 def prepare(engine: sa.Engine) -> None:
@@ -47,6 +56,28 @@ def prepare(engine: sa.Engine) -> None:
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)
+
+
+def copy(engine: sa.Engine, to: Path) -> None:
+    """Copy the whole database as of now into a new file. Writers wait for as long as that takes, and no longer.
+
+    Raises:
+        DBAPIError: it cannot be read, or not be written there.
+    """
+    to.touch(mode=0o600)
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("VACUUM INTO ?", (str(to),))
+    except sqlite3.Error as fault:
+        raise OperationalError("VACUUM INTO", None, fault) from fault
+    finally:
+        connection.close()
+
+
+def remove(path: Path) -> None:
+    """Remove a database that nobody has open, and what SQLite keeps beside it."""
+    for name in (path.name, f"{path.name}-journal", f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
 
 
 def explain(fault: DBAPIError, name: str) -> UserError | None:

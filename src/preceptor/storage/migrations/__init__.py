@@ -25,7 +25,7 @@ def upgrade(
     name: str,
     *,
     create: bool = True,
-    settle: Callable[[sa.Connection, str], None] | None = None,
+    settle: Callable[[sa.Connection], None],
 ) -> None:
     """Bring a database up to `HEAD`, in one transaction. `settle`: what else is to be done in it.
 
@@ -40,12 +40,11 @@ def upgrade(
         return
     if current is None and not create:
         raise NotFound(f"There is nothing of preceptor in the database {name!r}. `preceptor teach` makes it.")
-    with _one_at_a_time, begin() as connection:
+    with begin() as connection:
         # Another process may have been quicker.
         if (current := revision(connection, name)) != HEAD:
             run(connection, current, name)
-            if settle:
-                settle(connection, name)
+            settle(connection)
 
 
 def revision(connection: sa.Connection, name: str) -> str | None:
@@ -85,6 +84,9 @@ def run(connection: sa.Connection, current: str | None, name: str, to: str = HEA
                 f"The database {name!r} was made by a newer version of preceptor (schema {step!r}, this one knows "
                 f"{HEAD!r}). Upgrade preceptor; nothing was changed."
             )
-    with EnvironmentContext(config, script, fn=lambda rev, _: script._upgrade_revs(to, rev)) as environment:
+    with (
+        _one_at_a_time,
+        EnvironmentContext(config, script, fn=lambda rev, _: script._upgrade_revs(to, rev)) as environment,
+    ):
         environment.configure(connection=connection, transactional_ddl=True)
         environment.run_migrations()
