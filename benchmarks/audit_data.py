@@ -116,7 +116,7 @@ def fill(library: Library, strategies_: int, evidence_: int, scenarios_: int, se
 def work(desk: Desk, count: int, seed: int) -> None:
     """Decide, edit, defer and comment, one at a time, as people do."""
     chance = random.Random(seed)
-    ids = [one.id for one in desk.library.strategies(measured="accepted")]
+    ids = [one.id for one in desk.library.strategies(measured="accepted", decision="pending")]
     for id_ in chance.sample(ids, min(count, len(ids))):
         who, kind = chance.choice(("ann", "bob", "cem")), chance.random()
         seen = desk.view(id_).seen

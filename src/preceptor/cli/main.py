@@ -12,6 +12,7 @@ import typer
 
 from preceptor.cli import (
     accounts,
+    audit,
     backup,
     chat,
     demo,
@@ -53,6 +54,7 @@ app.add_typer(judge.app, name="judge")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
+app.add_typer(audit.app, name="audit")
 app.command()(review.review)
 app.add_typer(accounts.app, name="accounts")
 app.command()(chat.chat)

@@ -78,6 +78,13 @@ def verify(shelf: Shelf, noted: str | None = None) -> Report:
     return Report(len(lines), lines[-1]["hash"] if lines else "", tuple(problems))
 
 
+def verify_all(connection: sa.Connection) -> dict[str, Report]:
+    """`verify` of each library in a database, and of what says it belongs to one."""
+    named = (tables.libraries.c.name, tables.trail.c.library, tables.heads.c.library)
+    names = {str(name) for column in named for name in connection.scalars(sa.select(column).distinct())}
+    return {name: verify(Shelf(connection, name)) for name in sorted(names)}
+
+
 def _mine(shelf: Shelf, table: sa.Table) -> sa.Select[Any]:
     return sa.select(table).where(table.c.library == shelf.library)
 
@@ -143,23 +150,36 @@ def _sealed(
 ) -> Iterator[Problem]:
     """Each row is one that its line told of, and none is missing."""
     for name, found in rows.items():
-        table = metadata.tables[name]
-        hashes: defaultdict[Any, list[str]] = defaultdict(list)
-        for row in found:
-            values = dict(row)
-            if name == "strategies":
-                values["decision"] = births[f"{row['id']}@{row['version']}"]
-            hashes[row["entry"]].append(trail.row_hash(table, values))
+        there = _digests(name, found, births)
         told = {n: fact[name] for n, fact in facts.items() if name in fact}
-        for n in {*hashes, *told}:
-            mine = hashes.get(n, [])
-            if told.get(n) != [len(mine), trail.digest(mine)]:
-                count = told[n][0] if n in told else 0
-                yield Problem(
-                    name,
-                    f"line {n}",
-                    f"Line {n} told of {count} {name}; there are {len(mine)}, and they are not the same as then.",
-                )
+        wrong = [n for n in {*there, *told} if there.get(n) != told.get(n)]
+        if name == "strategies" and wrong:
+            # Nobody decided on them, so they began as pending, unless a version before them was decided on.
+            pending = _digests(name, found, dict.fromkeys(births, "pending"))
+            if all(pending.get(n) == told.get(n) for n in wrong):
+                moved = {f"{row['id']}@{row['version']}" for row in found if row["entry"] in wrong}
+                for key in sorted(key for key in moved if births[key] != "pending"):
+                    yield Problem(name, key, f"'decision' of {key} is {births[key]!r}; the trail says 'pending'.")
+                continue
+        for n in wrong:
+            count, have = (one[0] if one else 0 for one in (told.get(n), there.get(n)))
+            yield Problem(
+                name,
+                f"line {n}",
+                f"Line {n} told of {count} {name}; there are {have}, and they are not the same as then.",
+            )
+
+
+def _digests(name: str, rows: Iterable[Line], births: Mapping[str, Any]) -> dict[Any, list[Any]]:
+    """By the line that told of them: how many rows, and their digest."""
+    table = metadata.tables[name]
+    hashes: defaultdict[Any, list[str]] = defaultdict(list)
+    for row in rows:
+        values = dict(row)
+        if name == "strategies":
+            values["decision"] = births[f"{row['id']}@{row['version']}"]
+        hashes[row["entry"]].append(trail.row_hash(table, values))
+    return {n: [len(mine), trail.digest(mine)] for n, mine in hashes.items()}
 
 
 def _standings(strategies: Iterable[Line], lines: Sequence[Line]) -> Iterator[Problem]:
