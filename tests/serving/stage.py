@@ -25,7 +25,7 @@ from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.server import PATIENT, config, listen
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
-from preceptor.serving.visit import Beside
+from preceptor.serving.visit import Beside, Tracing
 from preceptor.serving.wire import Patience
 from preceptor.storage.database import Database
 
@@ -244,6 +244,7 @@ def gateway(
     beside: Sequence[Beside] = (),
     trial: Trial | None = None,
     outcomes: Outcomes | None = None,
+    tracing: Tracing | None = None,
 ) -> Gateway:
     """A gateway in front of upstreams at these URLs, taught by a database."""
     lines = [*upstreams, *(Upstream(f"up-{n}", f"{url}/v1", key="sk-upstream") for n, url in enumerate(urls))]
@@ -257,6 +258,7 @@ def gateway(
         beside=beside,
         trial=trial or Trial(),
         outcomes=outcomes,
+        tracing=tracing,
     )
 
 

@@ -33,7 +33,7 @@ from preceptor.serving.splice import Edit, quoted
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstreams
 from preceptor.serving.usage import Ear, Heard
-from preceptor.serving.visit import Beside, Visit
+from preceptor.serving.visit import Beside, Tracing, Visit
 
 Headers = Mapping[bytes, bytes]
 PARTING = [(b"connection", b"close")]
@@ -69,6 +69,7 @@ class Gateway:
         trial: Trial = NO_TRIAL,
         outcomes: Outcomes | None = None,
         siblings: Siblings = ALONE,
+        tracing: Tracing | None = None,
     ) -> None:
         self.upstreams = upstreams
         self.releases = releases
@@ -79,7 +80,8 @@ class Gateway:
         self.coach = Coach(releases, self.finder, trial)
         self.outcomes = outcomes
         self.siblings = siblings
-        self.beside = (*beside, outcomes) if outcomes else tuple(beside)
+        self.tracing = tracing
+        self.beside = (*beside, *filter(None, (outcomes, tracing)))
         self._documents: dict[bool, bytes] = {}
         """The served document, by whether keys are asked for."""
         self._taped = any(one.taped for one in self.beside)
@@ -131,6 +133,8 @@ class Gateway:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit("other")
+        if self.tracing is not None:
+            visit.traced = self.tracing.begin(scope)
         self.metrics.under_way += 1
         try:
             await self._route(scope, receive, send, visit)
@@ -178,6 +182,7 @@ class Gateway:
                 broken=speech.broken,
             )
             visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard), taped=self._taped)
+            visit.trip.traced = visit.traced
             await relay(self.upstreams, visit.trip, receive, send)
 
         return handle
@@ -205,6 +210,7 @@ class Gateway:
         )
         if body:
             visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard))
+        visit.trip.traced = visit.traced
         await relay(self.upstreams, visit.trip, receive, send)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:

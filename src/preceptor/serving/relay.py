@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from preceptor.serving.connection import Connection, Unreachable
 from preceptor.serving.protocols import openai
 from preceptor.serving.refusals import Refused
-from preceptor.serving.upstream import ELSEWHERE, Keyed, Line, Upstreams, ask
+from preceptor.serving.upstream import ELSEWHERE, Keyed, Line, Upstream, Upstreams, ask
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -60,6 +60,16 @@ class Ear(Protocol):
         """That was all, or it was cut; called before the client can know. A second time changes nothing."""
 
 
+class Traced(Protocol):
+    """Follows one request and its calls to upstreams."""
+
+    def calling(self, upstream: Upstream, headers: Headers) -> Headers:
+        """An upstream is about to be asked; the headers it is to get."""
+
+    def called(self, status: int, fault: str) -> None:
+        """That is over. `status`: what the upstream answered; 0: nothing. `fault`: what went wrong, if anything."""
+
+
 @dataclass
 class Trip:
     """One request, and what became of it; for metrics and logs."""
@@ -81,11 +91,14 @@ class Trip:
     broken: Callable[[Refused], bytes] | None = None
     """How a stream that was cut says so."""
     ear: Ear | None = None
+    traced: Traced | None = None
     began: float = field(default_factory=time.perf_counter)
     upstream: str = ""
     """Who answered."""
     tries: int = 0
     status: int = 0
+    said: int = 0
+    """The status that an upstream answered with last, whether or not it was passed on; 0: none."""
     first_byte: float = 0.0
     """Seconds until the upstream's first byte."""
     started: bool = False
@@ -142,15 +155,21 @@ async def _pass(upstreams: Upstreams, trip: Trip, send: Send) -> None:
             )
             continue
         async with line:
+            trip.said, wrong = 0, ""
             try:
                 if await _ask(line, trip, send, settle=last):
                     return
             except OSError as fault:
                 line.did(well=False)
+                told = _told(line.upstream.name, fault)
+                wrong = told.code or told.kind
                 if trip.started:
                     trip.cut = True
                     return
-                refused = _told(line.upstream.name, fault)
+                refused = told
+            finally:
+                if trip.traced is not None:
+                    trip.traced.called(trip.said, wrong)
     raise refused or Refused(502, "No upstream answered.", code="upstream_error")
 
 
@@ -166,10 +185,12 @@ async def _ask(line: Line, trip: Trip, send: Send, *, settle: bool) -> bool:
     body = trip.body
     if upstream.model and trip.body_for and upstream.model != trip.model:
         body = trip.body_for(upstream.model)
-    head = line.head(trip.method, trip.path, trip.keyed, trip.headers, body)
+    headers = trip.headers if trip.traced is None else trip.traced.calling(upstream, trip.headers)
+    head = line.head(trip.method, trip.path, trip.keyed, headers, body)
     answer = await ask(line, head, body or b"")
     try:
         trip.first_byte = time.perf_counter() - trip.began
+        trip.said = answer.status
         line.did(well=answer.status < 500)
         if answer.status in ELSEWHERE and not settle:
             return False

@@ -12,7 +12,7 @@ from preceptor.serving.coach import Given
 from preceptor.serving.protocols import openai
 from preceptor.serving.protocols.asked import Asked
 from preceptor.serving.refusals import Refused
-from preceptor.serving.relay import Trip
+from preceptor.serving.relay import Scope, Traced, Trip
 from preceptor.serving.usage import Heard
 
 
@@ -30,6 +30,8 @@ class Visit:
     heard: Heard | None = None
     """What the answer told of itself; None while it has not ended, and where it was an error."""
     cost: Amount = NOTHING
+    traced: Traced | None = None
+    """Who follows it; None: nobody."""
     refused: str = ""
     """Our own reason for saying no, as programs know it."""
     began: float = field(default_factory=time.perf_counter)
@@ -53,3 +55,10 @@ class Beside(Protocol):
 
     def note(self, visit: Visit) -> None:
         """A request is over. In the event loop, so briefly; must not raise."""
+
+
+class Tracing(Beside, Protocol):
+    """Something that follows requests from their beginning to their end."""
+
+    def begin(self, scope: Scope) -> Traced | None:
+        """A request has come. None: it is not followed."""

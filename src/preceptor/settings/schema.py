@@ -398,6 +398,13 @@ class ServingSection(Section):
     written when not given."""
     review: bool = False
     """true: `preceptor serve` also carries the review, at /review."""
+    traces: Text | None = None
+    """Where OpenTelemetry traces go: the URL of an OTLP receiver over HTTP, such as http://127.0.0.1:4318/v1/traces.
+    Needs pip install 'preceptor[otel]'. None are made when not given."""
+    traces_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] = 1.0
+    """The share of traces begun here that are kept; where a request comes with a trace, who began it has decided."""
+    traces_messages: bool = False
+    """What was said stands in the traces, too, customers' data replaced as far as simple patterns find it."""
     upstreams: dict[Annotated[str, pydantic.Field(pattern=r"^[^\x00-\x1f\x7f]+$")], UpstreamSection] = {}
     """Servers of models, by a name of yours, which answers tell in a header."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from preceptor.errors import SettingsError
 from preceptor.llm.prices import FREE, Price
 from preceptor.retrieval.embedding import Embedder, LexicalEmbedder
 from preceptor.serving.access import Caller
@@ -18,7 +19,7 @@ from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.serving.siblings import ALONE, Siblings
 from preceptor.serving.trial import Trial
 from preceptor.serving.upstream import Upstream, Upstreams
-from preceptor.serving.visit import Beside
+from preceptor.serving.visit import Beside, Tracing
 from preceptor.serving.wire import Patience
 from preceptor.settings.models import key
 from preceptor.settings.project import Project
@@ -105,6 +106,22 @@ def beside(project: Project) -> Sequence[Beside]:
     return found
 
 
+def tracing(project: Project) -> Tracing | None:
+    """Who follows requests, if anybody is to.
+
+    Raises:
+        SettingsError: what is needed for it is not installed.
+    """
+    section = project.settings.serving
+    if section.traces is None:
+        return None
+    try:
+        from preceptor.serving.traces import Traces
+    except ImportError:
+        raise SettingsError("serving.traces needs OpenTelemetry: pip install 'preceptor[otel]'.") from None
+    return Traces.sent(section.traces, section.traces_ratio, messages=section.traces_messages)
+
+
 def keyed(project: Project) -> bool:
     """Whether any key was ever made, as far as can be told."""
     source = Lookout(project).source()
@@ -145,6 +162,7 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True,
         trial=drawn,
         outcomes=Outcomes(lookout.source(), drawn),
         siblings=siblings,
+        tracing=tracing(project),
         finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000, together),
     )
 
