@@ -191,10 +191,10 @@ def writers(shelf: Shelf, rows: Sequence[Any]) -> dict[str, set[str]]:
 
 def gather(shelf: Shelf, wanted: Filter, decision: Decision, who: str, four_eyes: bool) -> tuple[Bulk, list[Any]]:
     """What deciding on all that match would do, and the rows it would do it to."""
-    rows = list(shelf.strategy_rows(queue.matching(shelf.connection, shelf.library, wanted)).values())
+    rows, day = _standing(shelf, wanted), queue.today()
     open_ = ("deferred",) if wanted.state == "deferred" else ("undecided",)
     states = ("approved", "rejected") if decision == "pending" else open_
-    chosen = [row for row in rows if queue.state_of(row.decision, row.deferred) in states]
+    chosen = [row for row in rows if queue.state_of(row.decision, row.deferred, day) in states]
     settled, flagged, own = len(rows) - len(chosen), 0, 0
     if decision == "approved":
         marked = _flagged(shelf)
@@ -204,6 +204,15 @@ def gather(shelf: Shelf, wanted: Filter, decision: Decision, who: str, four_eyes
         flagged, own, chosen = len(chosen) - len(clean), len(clean) - len(free), free
     token = content_hash([[row.id, row.touched] for row in chosen])[:16]
     return Bulk(len(chosen), flagged, own, settled, token), chosen
+
+
+def _standing(shelf: Shelf, wanted: Filter) -> Sequence[Any]:
+    """What matches, with no more than deciding needs: it may be the whole library."""
+    one, listed = tables.strategies.c, tables.queue
+    same = sa.and_(one.library == listed.c.library, one.id == listed.c.strategy, one.latest)
+    columns = (one.id, one.version, one.touched, one.decision, one.deferred, one.flags, one.text)
+    found = sa.select(*columns).select_from(listed.join(tables.strategies, same))
+    return shelf.connection.execute(found.where(*queue.where(shelf.library, wanted)).order_by(one.id)).all()
 
 
 def _flagged(shelf: Shelf) -> set[str]:

@@ -64,10 +64,10 @@ class Desk:
         with self._reading() as shelf:
             return queue.page(shelf.connection, shelf.library, wanted or Filter(), order, reverse, offset, limit)
 
-    def counts(self, wanted: Filter | None = None) -> Counts:
-        """How many match, by each thing one can filter by."""
+    def counts(self, wanted: Filter | None = None, *, many: bool = True) -> Counts:
+        """How many match, by each thing one can filter by; without `many`, not by scenario and by flag."""
         with self._reading() as shelf:
-            return queue.counts(shelf.connection, shelf.library, wanted or Filter())
+            return queue.counts(shelf.connection, shelf.library, wanted or Filter(), many=many)
 
     def around(
         self, strategy: str, wanted: Filter | None = None, order: Order = "newest", *, reverse: bool = False

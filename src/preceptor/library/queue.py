@@ -148,8 +148,8 @@ def lines(connection: sa.Connection, library: str, ids: Sequence[str]) -> tuple[
     return tuple(found[id_] for id_ in ids)
 
 
-def counts(connection: sa.Connection, library: str, wanted: Filter) -> Counts:
-    """How many there are of each kind."""
+def counts(connection: sa.Connection, library: str, wanted: Filter, *, many: bool = True) -> Counts:
+    """How many there are of each kind; without `many`, not of each scenario and flag, which takes two more passes."""
     wanted = _found(connection, library, wanted)
     queue = tables.queue.c
     told = _tally_all(connection, library, wanted)
@@ -160,9 +160,9 @@ def counts(connection: sa.Connection, library: str, wanted: Filter) -> Counts:
         states,
         {value: told["measured", value] for value in get_args(Measured)},
         {value: told["level", value] for value in get_args(Level)},
-        _tally(connection, library, replace(wanted, scenario=None), queue.scenario),
+        _tally(connection, library, replace(wanted, scenario=None), queue.scenario) if many else {},
         _tally(connection, library, replace(wanted, run=None), queue.run),
-        _tally_flags(connection, library, replace(wanted, flag=None, flagged=None)),
+        _tally_flags(connection, library, replace(wanted, flag=None, flagged=None)) if many else {},
         told["flagged", True],
         told["stale", True],
         told["edited", True],
@@ -236,12 +236,6 @@ def first_undecided(connection: sa.Connection, library: str, wanted: Filter, ord
     mine = where(library, replace(wanted, state="undecided"))
     chosen = sa.select(tables.queue.c.strategy).where(*mine).limit(1)
     return connection.scalar(chosen.order_by(*(key.order(reverse) for key in _keys(order))))
-
-
-def matching(connection: sa.Connection, library: str, wanted: Filter) -> list[str]:
-    """The ids of all that match."""
-    chosen = sa.select(tables.queue.c.strategy).where(*where(library, wanted))
-    return list(connection.scalars(chosen.order_by(tables.queue.c.strategy)))
 
 
 def where(library: str, wanted: Filter) -> list[sa.ColumnElement[bool]]:

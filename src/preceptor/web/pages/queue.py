@@ -1,12 +1,12 @@
 """The queue: what needs a decision, found, sorted and counted; and deciding on all of it at once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
 from preceptor.library.model import Decision
-from preceptor.library.queue import Line
+from preceptor.library.queue import Counts, Filter, Line
 from preceptor.web import listing, wording
 from preceptor.web.listing import Listing
 from preceptor.web.paging import Paging
@@ -26,14 +26,13 @@ class Chip:
 
 def show(visit: Visit) -> Response:
     asked, desk = Listing.of(visit), visit.house.desk
-    counts = desk.counts(asked.wanted)
+    counts = desk.counts(asked.wanted, many=False)
     first = desk.first(asked.wanted, asked.order, reverse=asked.reverse) if _open(asked) else None
-    total = desk.page(asked.wanted, asked.order, limit=0).total
-    paging = Paging.of(visit, total, SIZE)
-    if first and not visit.asked("page"):
+    paging = Paging.of(visit, _total(asked.wanted, counts), SIZE)
+    if first and asked.wanted.state is None and not visit.asked("page"):
         # Where there are decided ones before it, the list still opens at the first undecided.
         place = desk.around(first, asked.wanted, asked.order, reverse=asked.reverse).place or 1
-        paging = Paging((place - 1) // SIZE + 1, SIZE, total)
+        paging = replace(paging, page=(place - 1) // SIZE + 1)
     shown = desk.page(asked.wanted, asked.order, reverse=asked.reverse, offset=paging.offset, limit=SIZE).lines
     response = visit.page(
         "queue.html",
@@ -53,6 +52,13 @@ def show(visit: Visit) -> Response:
 def _open(asked: Listing) -> bool:
     """Whether undecided ones can be among them."""
     return asked.wanted.state in (None, "undecided")
+
+
+def _total(wanted: Filter, counts: Counts) -> int:
+    """How many match: known from the counts, which leave out nothing but the state."""
+    if wanted.state is None:
+        return counts.of
+    return counts.decided if wanted.state == "decided" else counts.states[wanted.state]
 
 
 def _chips(visit: Visit, asked: Listing, shown: tuple[Line, ...]) -> Iterator[Chip]:

@@ -102,7 +102,7 @@ def _page(visit: Visit, view: View, status: int = 200, wrong: str = "") -> Respo
         one=view.strategy,
         listing=asked,
         around=desk.around(id_, everything, asked.order, reverse=asked.reverse),
-        counts=desk.counts(asked.wanted),
+        counts=desk.counts(asked.wanted, many=False),
         scales=scales,
         cases=_cases(view),
         flags=tuple(wording.flags(view.flags)),
