@@ -1,7 +1,7 @@
 """What each page of the review takes on the server with 20,000 strategies and 100,000 pieces of evidence.
 
-Pages are asked for in process, as a browser would, in random order; processor time and time that passed, medians and 95th
-percentiles. Strategies, scenarios and words searched for are drawn from the library with a seed. QUICK=1 takes a tenth.
+Pages are asked for in process, as a browser would, in random order; processor time and time that passed, medians and
+95th percentiles. Strategies, scenarios and words searched for are drawn from the library with a seed. QUICK=1 takes a tenth.
 Prints a table and, as its last line, a JSON object.
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+
 from audit_data import fill, work
 from desk import quick
-
 from preceptor.library.desk import Desk
 from preceptor.library.store import Library
 from preceptor.storage.database import Database
@@ -79,15 +79,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     share = 10 if quick() else 1
-    with tempfile.TemporaryDirectory() as folder:
-        with Database.open(asked.file or Path(folder) / "review.db") as db:
-            library = Library(db)
-            if asked.file is None:
-                fill(library, 20_000 // share, 100_000 // share, 400 // share, asked.seed)
-                work(Desk(library), 300 // share, asked.seed)
-            house = House(Desk(library), Runs(db))
-            of = house.desk.counts().of
-            took = asyncio.run(walk(house, ROUNDS, asked.seed))
+    with tempfile.TemporaryDirectory() as folder, Database.open(asked.file or Path(folder) / "review.db") as db:
+        library = Library(db)
+        if asked.file is None:
+            fill(library, 20_000 // share, 100_000 // share, 400 // share, asked.seed)
+            work(Desk(library), 300 // share, asked.seed)
+        house = House(Desk(library), Runs(db))
+        of = house.desk.counts().of
+        took = asyncio.run(walk(house, ROUNDS, asked.seed))
     print(f"{of:,} strategies; milliseconds on the server, {ROUNDS} visits each\n")
     print(f"{'page':<24}{'processor':>11}{'passed':>9}{'95 %':>8}")
     figures: dict[str, float] = {}
