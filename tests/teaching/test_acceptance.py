@@ -138,3 +138,18 @@ def test_the_interval_covers_the_truth() -> None:
         effect = effect_of(chance.choices([1, 0, -1], [0.5, 0.3, 0.2], k=24))
         covered += effect.low <= 0.3 <= effect.high
     assert covered >= 375
+
+
+@pytest.mark.anyio
+async def test_where_it_hurt_is_kept_with_both_replies() -> None:
+    who = crew(["GOOD", "BAD"], noise=0.3)
+    (trial,) = await trials(who, ["Say BAD."], CONTEXTS)
+    *lost, figures = trial.evidence
+    assert figures.effect is not None
+    assert {one.kind for one in lost} == {"loss"}
+    assert figures.effect.n / 2 < len(lost) <= figures.effect.n
+    for one in lost:
+        assert one.context in CONTEXTS
+        assert ("BAD" in one.before, "BAD" in one.after) == (False, True)
+    (harmless,) = await trials(crew(["GOOD"]), ["Say GOOD."], CONTEXTS)
+    assert [one.kind for one in harmless.evidence] == ["acceptance"]

@@ -60,4 +60,7 @@ async def test_the_order_in_which_replies_come_back_changes_nothing() -> None:
     (one, events), (other, other_events) = [await taught(world, cast, order) for order in (1, 2)]
     assert one.accepted
     assert one.guidance.hash == other.guidance.hash
-    assert events == other_events
+    assert (events, one.evidence, one.reach) == (other_events, other.evidence, other.reach)
+    assert set(one.reach) == {strategy.scenario or "" for strategy in one.accepted}
+    assert len({turns for _, turns in one.reach.values()}) == 1
+    assert all(0 < hits <= turns for hits, turns in one.reach.values())

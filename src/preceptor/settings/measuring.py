@@ -181,7 +181,7 @@ class MeasuringRun:
         if now.version != self.kept.strategy.version:
             raise Conflict(f"{now.id!r} was changed while it was measured (now version {now.version}). Measure again.")
         strategy = replace(trial.strategy, flags=tuple(flag for flag in trial.strategy.flags if flag != STALE))
-        library.store(Batch(strategies=[strategy], evidence={strategy.id: [trial.evidence]}), self.run.id, "measured")
+        library.store(Batch(strategies=[strategy], evidence={strategy.id: trial.evidence}), self.run.id, "measured")
 
 
 def estimate(kept: Kept) -> dict[Role, Share]:

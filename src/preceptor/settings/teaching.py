@@ -17,7 +17,7 @@ from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import Domain
 from preceptor.errors import Conflict, SettingsError
 from preceptor.library.model import Guidance
-from preceptor.library.rows import Use
+from preceptor.library.rows import Reach, Use
 from preceptor.library.store import Batch, Library
 from preceptor.logs.readers import read
 from preceptor.settings.journal import Journal, Recorded, carry_out
@@ -158,7 +158,8 @@ class Shelving:
         strategies = (*taught.accepted, *(strategy for strategy, _ in taught.refused), *taught.dropped)
         use = Use.of(taught.guidance)
         retired = sorted(self.known - now)
-        batch = Batch(taught.scenarios, strategies, taught.evidence, retired, use)
+        reach = {id_: Reach(*figures) for id_, figures in taught.reach.items()}
+        batch = Batch(taught.scenarios, strategies, taught.evidence, retired, use, reach)
         self.library.store(batch, self.teaching.run.id, str(self.kept))
         self.known |= now
 

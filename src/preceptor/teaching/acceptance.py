@@ -44,7 +44,8 @@ class Trial:
     verdict: Verdict
     reason: str
     effect: Effect | None
-    evidence: Evidence
+    evidence: tuple[Evidence, ...]
+    """Each context in which the reply with it was judged worse, then the figures with an example."""
 
 
 async def accept(
@@ -150,7 +151,7 @@ def _trial(candidate: Strategy, verdict: Verdict, pairs: Sequence[Pair]) -> Tria
     reason = _reason(verdict, scores)
     value = round(effect.mean, 6) if effect else 0.0
     strategy = replace(candidate, value=value, measured=MEASURED[verdict])
-    return Trial(strategy, verdict, reason, effect, _evidence(pairs, reason, effect))
+    return Trial(strategy, verdict, reason, effect, (*losses(pairs), _evidence(pairs, reason, effect)))
 
 
 def _reason(verdict: Verdict, scores: Sequence[int]) -> str:
@@ -174,6 +175,12 @@ def _evidence(pairs: Sequence[Pair], reason: str, effect: Effect | None) -> Evid
         return Evidence("acceptance", "", reason=reason, effect=effect)
     worst = min(pairs, key=lambda pair: pair.score)
     return Evidence("acceptance", "", worst.context, shown(worst.old), shown(worst.new), "", reason, effect)
+
+
+def losses(pairs: Sequence[Pair], reason: str = "") -> tuple[Evidence, ...]:
+    """Where it hurt: a person who is to sign sees these first."""
+    lost = (pair for pair in pairs if pair.score < 0)
+    return tuple(Evidence("loss", "", pair.context, shown(pair.old), shown(pair.new), "", reason) for pair in lost)
 
 
 def sign_test(wins: int, losses: int) -> float:

@@ -114,7 +114,7 @@ async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) 
         if trial := adds.get(strategy.text):
             moved = replace(trial.strategy, id=Strategy.new_id(strategy.text, kept.id))
             notebook.accepted[moved.id] = moved
-            notebook.note(moved.id, [*notebook.evidence.get(strategy.id, []), trial.evidence])
+            notebook.note(moved.id, [*notebook.evidence.get(strategy.id, []), *trial.evidence])
     crew.tell(Note(f"Merged: {gone.description!r} is the same as {kept.description!r}."))
 
 

@@ -6,14 +6,15 @@ the student answers with and without what was wrongly put in.
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import partial
 
 from preceptor.dialogue.conversation import Context
-from preceptor.library.model import Effect, Guidance, Strategy
-from preceptor.teaching.acceptance import effect_of, harms
+from preceptor.library.model import Effect, Evidence, Guidance, Strategy
+from preceptor.teaching.acceptance import effect_of, harms, losses
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.outlook import Outlook
-from preceptor.teaching.pairs import hold_against
+from preceptor.teaching.pairs import Pair, hold_against
 
 CONTEXTS = 12
 """Foreign contexts tried per scenario."""
@@ -22,8 +23,18 @@ Stray = tuple[Context, tuple[Strategy, ...], tuple[Strategy, ...]]
 """A foreign context, its strategies without the new ones, and with them."""
 
 
-async def find_harm(crew: Crew, guidance: Guidance, outlook: Outlook, fresh: Collection[str]) -> dict[str, Effect]:
-    """Scenarios whose fresh strategies make the student worse elsewhere, with the measured effect.
+@dataclass(frozen=True)
+class Elsewhere:
+    """What a scenario's fresh strategies did in contexts of other scenarios."""
+
+    effect: Effect
+    harms: bool
+    losses: tuple[Evidence, ...]
+    """Each context in which the reply with them was judged worse, whether or not there are enough of these to tell."""
+
+
+async def find_harm(crew: Crew, guidance: Guidance, outlook: Outlook, fresh: Collection[str]) -> dict[str, Elsewhere]:
+    """By scenario, what its fresh strategies do where they turn up in contexts of others.
 
     Args:
         outlook: on the guidance's scenarios.
@@ -32,11 +43,16 @@ async def find_harm(crew: Crew, guidance: Guidance, outlook: Outlook, fresh: Col
     strays = _strays(crew, guidance, outlook, fresh)
     flat = [(scenario, stray) for scenario, found in strays.items() for stray in found[:CONTEXTS]]
     pairs = await crew.all("no harm", [partial(hold_against, crew, *stray, "no harm") for _, stray in flat])
-    by_scenario: defaultdict[str, list[int]] = defaultdict(list)
+    by_scenario: defaultdict[str, list[Pair]] = defaultdict(list)
     for (scenario, _), pair in zip(flat, pairs, strict=True):
         if pair:
-            by_scenario[scenario].append(pair.score)
-    return {scenario: effect_of(found) for scenario, found in by_scenario.items() if harms(found)}
+            by_scenario[scenario].append(pair)
+    return {scenario: _elsewhere(found) for scenario, found in by_scenario.items()}
+
+
+def _elsewhere(pairs: list[Pair]) -> Elsewhere:
+    scores = [pair.score for pair in pairs]
+    return Elsewhere(effect_of(scores), harms(scores), losses(pairs, "In a context of another scenario."))
 
 
 def _strays(crew: Crew, guidance: Guidance, outlook: Outlook, fresh: Collection[str]) -> dict[str, list[Stray]]:

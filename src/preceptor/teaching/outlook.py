@@ -4,6 +4,7 @@ Fitting takes seconds and needs no strategies, so it can be done while these are
 finds itself would flatter retrieval: each is looked up by a matcher fitted on the other half of the customers.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,16 @@ class Outlook:
     def retriever(self, guidance: Guidance, limit: int) -> Retriever:
         """For strategies of the same scenarios; `limit`: most of them at a time."""
         return Retriever(guidance, limit=limit, matcher=self.matcher)
+
+    def reach(self, guidance: Guidance, limit: int) -> dict[str, tuple[int, int]]:
+        """By scenario id (empty: the general strategies): in how many of all sightings its strategies would stand in
+        the slot, and how many sightings there are."""
+        retriever = self.retriever(guidance, limit)
+        hits: Counter[str] = Counter()
+        for _, _, match in self.sightings:
+            hits.update({one.scenario or "" for one in retriever.choose(match).strategies})
+        homes = {one.scenario or "" for one in guidance.strategies}
+        return {home: (hits[home], len(self.sightings)) for home in sorted(homes)}
 
 
 def look(guidance: Guidance, moments: Mapping[str, Sequence[Moment]], embedder: Embedder) -> Outlook:

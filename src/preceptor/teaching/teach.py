@@ -4,7 +4,7 @@
 order in which calls come back. Resuming is therefore running it again over a ledger that answers what was asked before.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -62,6 +62,9 @@ class Taught:
     held_out: tuple[HeldOutScore, ...]
     reason: str = ""
     """Why the run stopped; empty while it runs."""
+    reach: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By scenario id (empty: the general ones): in how many of so many turns that belong to any scenario retrieval gave
+    its strategies, fitted without the turn's customer. Empty where no retrieval was fitted."""
 
     @property
     def accepted(self) -> tuple[Strategy, ...]:
@@ -282,7 +285,7 @@ class Lessons:
         notebook, strategy = self.notebook, trial.strategy
         if trial.verdict == "waiting":
             return None
-        notebook.note(strategy.id, [trial.evidence])
+        notebook.note(strategy.id, trial.evidence)
         notebook.waiting.pop(strategy.id, None)
         if trial.verdict == "refused":
             notebook.refuse(strategy, trial.reason)
@@ -298,11 +301,15 @@ class Lessons:
         fresh = {strategy.id for strategy in accepted}
         harm = await find_harm(self.crew, self.notebook.guidance(), await self._look(), fresh)
         for strategy in accepted:
-            if effect := harm.get(strategy.scenario or ""):
+            found = harm.get(strategy.scenario or "")
+            if found is None:
+                continue
+            self.notebook.note(strategy.id, found.losses)
+            if found.harms:
                 reason = "It makes the student worse in contexts of other scenarios."
                 self.notebook.refuse(strategy, reason)
-                self.notebook.note(strategy.id, [Evidence("no_harm", "", reason=reason, effect=effect)])
-                self.crew.tell(StrategyRefused(strategy, reason, effect))
+                self.notebook.note(strategy.id, [Evidence("no_harm", "", reason=reason, effect=found.effect)])
+                self.crew.tell(StrategyRefused(strategy, reason, found.effect))
 
     async def _look(self) -> Outlook:
         """The outlook on the scenarios as they stand; fitted anew, in a thread, only when they have changed."""
@@ -352,7 +359,15 @@ class Lessons:
             {id_: tuple(entries) for id_, entries in notebook.evidence.items()},
             tuple(self.held_out),
             reason,
+            self._reach(),
         )
+
+    def _reach(self) -> dict[str, tuple[int, int]]:
+        """As the last outlook has it: fitting another, to know this alone, would take seconds."""
+        guidance = self.notebook.guidance()
+        if self.outlook is None or not guidance.strategies:
+            return {}
+        return self.outlook[1].reach(guidance, self.crew.settings.slot_limit)
 
 
 async def _nothing() -> None:
