@@ -166,6 +166,10 @@ async def test_a_dense_embedder_that_is_late_or_away_is_stood_in_for(library: Li
     dense = Dense()
     following = Releases(Fixed(live), ["default"], lambda: dense, WORDS)
     await following.look()
+    at_first = following.current("default")
+    assert at_first is not None
+    assert at_first.degraded, "a release is in force before every example was embedded"
+    await following.mend()
     guide = following.current("default")
     assert guide is not None
     finder = Finder(patience=0.2, limit=60)
@@ -195,12 +199,13 @@ async def test_an_embedder_that_cannot_be_had_is_tried_again_later(library: Libr
 
     following = Releases(Fixed(live), ["default"], make, WORDS)
     await following.look()
+    await following.mend()
     guide = following.current("default")
     assert guide is not None
     assert guide.degraded
     made.append(Dense())
     following.again = float("-inf")
-    await following.look()
+    await following.mend()
     mended = following.current("default")
     assert mended is not None
     assert not mended.degraded

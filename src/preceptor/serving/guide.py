@@ -70,12 +70,21 @@ class Guide:
         Raises:
             UserError, ProviderError: from fitting.
         """
-        if before is not None and before.embedder is dense and _fits(before.retriever.guidance, guidance):
+        same = before is not None and before.fits(guidance)
+        if before is not None and same and before.embedder is dense:
             main = Retriever(guidance, limit=SLOT_LIMIT, matcher=before.retriever.matcher)
             spare = before.fallback and Retriever(guidance, limit=SLOT_LIMIT, matcher=before.fallback.matcher)
             return cls(guidance.hash, library, main, spare, dense)
-        spare = Retriever(guidance, words, SLOT_LIMIT) if dense else None
-        return cls(guidance.hash, library, Retriever(guidance, dense or words, SLOT_LIMIT), spare, dense)
+        if dense is None:
+            return cls(guidance.hash, library, Retriever(guidance, words, SLOT_LIMIT))
+        # What decided for a while on word vectors alone goes on as the fall-back.
+        known = before.retriever.matcher if before is not None and same and before.embedder is None else None
+        spare = Retriever(guidance, words, SLOT_LIMIT, matcher=known)
+        return cls(guidance.hash, library, Retriever(guidance, dense, SLOT_LIMIT), spare, dense)
+
+    def fits(self, guidance: Guidance) -> bool:
+        """Whether what was fitted here holds for another release."""
+        return _fitted(self.retriever.guidance) == _fitted(guidance)
 
     def fresh(self) -> "Guide":
         """The same, remembering no turns."""
@@ -86,13 +95,9 @@ def _fresh(retriever: Retriever) -> Retriever:
     return Retriever(retriever.guidance, limit=retriever.limit, matcher=retriever.matcher.fresh())
 
 
-def _fits(before: Guidance, guidance: Guidance) -> bool:
-    """Whether what was fitted to one holds for the other."""
-
-    def fitted(one: Guidance) -> tuple[list[Scenario], float, float]:
-        return sorted(one.scenarios, key=lambda scenario: scenario.id), one.false_injections, one.foreign
-
-    return fitted(before) == fitted(guidance)
+def _fitted(one: Guidance) -> tuple[list[Scenario], float, float]:
+    """What a matcher is fitted to."""
+    return sorted(one.scenarios, key=lambda scenario: scenario.id), one.false_injections, one.foreign
 
 
 @dataclass(frozen=True)

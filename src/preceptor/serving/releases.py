@@ -9,7 +9,7 @@ import asyncio
 import gc
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -153,9 +153,9 @@ class Releases:
 
     async def follow(self) -> None:
         """Look, and look again, until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(EVERY)
+        async with asyncio.TaskGroup() as group:
+            for again in (self.look, self.mend):
+                group.create_task(_over_and_over(again))
 
     def carry(self, libraries: Iterable[str]) -> None:
         """Follow these libraries, too; from any thread."""
@@ -167,6 +167,28 @@ class Releases:
             async with self._asking:
                 await anyio.to_thread.run_sync(self._look, library)
 
+    async def mend(self) -> None:
+        """Give releases that are in force on word vectors alone their dense embedder, as long as that takes: it reads
+        every example, and neither a release nor a roll-back waits for it."""
+        for shelf in self.shelves.values():
+            guide = shelf.guide
+            if guide is None or not self._may_mend(guide):
+                continue
+            mended = await anyio.to_thread.run_sync(self._mended, guide, abandon_on_cancel=True)
+            async with self._asking:
+                if shelf.guide is guide and not mended.degraded:
+                    shelf.guide = shelf.kept[mended.release] = mended
+                    await anyio.to_thread.run_sync(_settle)
+
+    def _mended(self, guide: Guide) -> Guide:
+        """The guide with the embedder, or as it is when that cannot be had."""
+        try:
+            return self._dense_guide(guide.retriever.guidance, guide.library, guide)
+        except Exception:
+            # Whatever is wrong with the embedder, word vectors go on.
+            self.again = time.monotonic() + AGAIN
+            return guide
+
     def _look(self, library: str) -> None:
         shelf = self.shelves[library]
         try:
@@ -174,7 +196,7 @@ class Releases:
             shelf.read = time.monotonic()
             if name is None:
                 shelf.guide = None
-            elif shelf.guide is None or shelf.guide.release != name or self._may_mend(shelf.guide):
+            elif shelf.guide is None or shelf.guide.release != name:
                 self._change(shelf, library, name)
             shelf.fault = ""
         except Exception as fault:
@@ -186,16 +208,13 @@ class Releases:
     def _change(self, shelf: Shelf, library: str, name: str) -> None:
         shelf.fitting = True
         try:
-            shelf.guide = self._get(library, name)
+            shelf.guide = self._get(library, name, quick=True)
             shelf.read = time.monotonic()
             for kept, guide in shelf.kept.items():
                 # What is not in force is asked little; the turns each remembers would be hundreds of megabytes.
                 if guide is not shelf.guide:
                     shelf.kept[kept] = guide.fresh()
-            # A release is many objects that stay; looking through them for garbage again and again took half of the
-            # processor time of a busy gateway, and held up everyone for 0.2 s.
-            gc.collect()
-            gc.freeze()
+            _settle()
         except BaseException:
             # What was live is known not to be any more.
             shelf.guide, shelf.read = None, float("-inf")
@@ -203,15 +222,17 @@ class Releases:
         finally:
             shelf.fitting = False
 
-    def _get(self, library: str, prefix: str) -> Guide:
+    def _get(self, library: str, prefix: str, *, quick: bool = False) -> Guide:
+        """`quick`: rather on word vectors alone, until it is mended, than after every example was embedded."""
         shelf = self.shelves[library]
         known = shelf.kept.get(prefix)
-        if known and not self._may_mend(known):
+        if known and (quick or not self._may_mend(known)):
             return known
         release = self.source.release(library, prefix)
         known = shelf.kept.get(release.hash)
-        if known is None or self._may_mend(known):
-            known = self._ready(release.guidance, library, shelf.guide or next(reversed(shelf.kept.values()), None))
+        if known is None or (self._may_mend(known) and not quick):
+            before = shelf.guide or next(reversed(shelf.kept.values()), None)
+            known = self._ready(release.guidance, library, before, quick)
         shelf.kept[known.release] = known
         shelf.kept.move_to_end(known.release)
         while len(shelf.kept) > KEPT + 1:
@@ -221,13 +242,32 @@ class Releases:
     def _may_mend(self, guide: Guide) -> bool:
         return guide.degraded and time.monotonic() >= self.again
 
-    def _ready(self, guidance: Guidance, library: str, before: Guide | None) -> Guide:
+    def _ready(self, guidance: Guidance, library: str, before: Guide | None, quick: bool) -> Guide:
         """A guide with the dense embedder, if there is to be one and it can be had."""
         if self._make_dense is None:
             return Guide.of(guidance, library, self._words, None, before)
         try:
-            self._dense = self._dense or self._make_dense()
-            return Guide.of(guidance, library, self._words, self._dense, before)
+            if not quick or (before and before.embedder and before.fits(guidance)):
+                return self._dense_guide(guidance, library, before)
         except PreceptorError:
             self.again = time.monotonic() + AGAIN
-            return replace(Guide.of(guidance, library, self._words, None, before), degraded=True)
+        return replace(Guide.of(guidance, library, self._words, None, before), degraded=True)
+
+    def _dense_guide(self, guidance: Guidance, library: str, before: Guide | None) -> Guide:
+        """Raises: PreceptorError: the embedder cannot be had."""
+        assert self._make_dense is not None, "only where there is to be one"
+        self._dense = self._dense or self._make_dense()
+        return Guide.of(guidance, library, self._words, self._dense, before)
+
+
+async def _over_and_over(act: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await act()
+        await asyncio.sleep(EVERY)
+
+
+def _settle() -> None:
+    """A release is many objects that stay; looking through them for garbage again and again took half of the processor
+    time of a busy gateway, and held up everyone for 0.2 s."""
+    gc.collect()
+    gc.freeze()
