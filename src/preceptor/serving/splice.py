@@ -27,6 +27,10 @@ class Malformed(ValueError):
     """The text is not JSON; says where."""
 
 
+_FAULTS = (ValueError, StopIteration, RecursionError)
+"""What the scanner raises."""
+
+
 class Part(NamedTuple):
     """A value and where it stands: characters ``start`` to before ``end`` of the text."""
 
@@ -81,16 +85,25 @@ def value(text: str, at: int) -> Part:
     """
     try:
         found, end = _scan(text, at)
-    except StopIteration as fault:
-        raise Malformed(f"a value was expected at character {fault.value}") from None
-    except json.JSONDecodeError as fault:
-        raise Malformed(f"{fault.msg[:1].lower()}{fault.msg[1:]} at character {fault.pos}") from None
-    except RecursionError:
-        raise Malformed(f"nested too deeply at character {at}") from None
-    except ValueError:
-        # Python refuses to read numbers of thousands of digits, whose reading takes quadratic time.
-        raise Malformed(f"a number too long at character {at}") from None
+    except _FAULTS as fault:
+        raise _malformed(fault, at) from None
     return Part(found, at, end)
+
+
+def _malformed(fault: Exception, at: int) -> Malformed:
+    """What the scanner stumbled over, at or after a place."""
+    match fault:
+        case Malformed():
+            return fault
+        case StopIteration():
+            return Malformed(f"a value was expected at character {fault.value}")
+        case json.JSONDecodeError():
+            return Malformed(f"{fault.msg[:1].lower()}{fault.msg[1:]} at character {fault.pos}")
+        case RecursionError():
+            return Malformed(f"nested too deeply at character {at}")
+        case _:
+            # Python refuses to read numbers of thousands of digits, whose reading takes quadratic time.
+            return Malformed(f"a number too long at character {at}")
 
 
 def skip(text: str, at: int) -> int:
@@ -112,17 +125,25 @@ def members(text: str, at: int = 0, lists: Collection[str] = ()) -> tuple[list[M
     _, at = _opened(text, at, "{")
     if text[at : at + 1] == "}":
         return found, at + 1
-    while True:
-        begin = at
-        if named := _named(text, at):
-            key, at = named[1], named.end()
-        else:
-            key, at = _key(text, at)
-        part = elements(text, at) if key in lists and text[at : at + 1] == "[" else value(text, at)
-        found.append(Member(key, begin, part))
-        at, over = _after(text, part.end, "}")
-        if over:
-            return found, at
+    try:
+        while True:
+            begin = at
+            if named := _named(text, at):
+                key, at = named[1], named.end()
+            else:
+                key, at = _key(text, at)
+            if key in lists and text[at : at + 1] == "[":
+                part = elements(text, at)
+            else:
+                # Not by `value`: the calls of this loop are a good part of what a request costs.
+                here, end = _scan(text, at)
+                part = Part(here, at, end)
+            found.append(Member(key, begin, part))
+            at, over = _after(text, part.end, "}")
+            if over:
+                return found, at
+    except _FAULTS as fault:
+        raise _malformed(fault, at) from None
 
 
 def elements(text: str, at: int) -> Part:
@@ -135,12 +156,15 @@ def elements(text: str, at: int) -> Part:
     begins, at = _opened(text, at, "[")
     if text[at : at + 1] == "]":
         return Part(found, begins, at + 1)
-    while True:
-        part = value(text, at)
-        found.append(part)
-        at, over = _after(text, part.end, "]")
-        if over:
-            return Part(found, begins, at)
+    try:
+        while True:
+            here, end = _scan(text, at)
+            found.append(Part(here, at, end))
+            at, over = _after(text, end, "]")
+            if over:
+                return Part(found, begins, at)
+    except _FAULTS as fault:
+        raise _malformed(fault, at) from None
 
 
 def _opened(text: str, at: int, mark: str) -> tuple[int, int]:
