@@ -17,7 +17,7 @@ from preceptor.library.model import Placement, Scenario, Strategy
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.retrieval.embedding import StaticEmbedder
-from preceptor.serving.access import Access, Caller, Open
+from preceptor.serving.access import LOCAL, Access, Caller, Open, Watch
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
 from preceptor.serving.outcomes import Outcomes
@@ -245,6 +245,7 @@ def gateway(
     trial: Trial | None = None,
     outcomes: Outcomes | None = None,
     tracing: Tracing | None = None,
+    watch: Watch = LOCAL,
 ) -> Gateway:
     """A gateway in front of upstreams at these URLs, taught by a database."""
     lines = [*upstreams, *(Upstream(f"up-{n}", f"{url}/v1", key="sk-upstream") for n, url in enumerate(urls))]
@@ -259,6 +260,7 @@ def gateway(
         trial=trial or Trial(),
         outcomes=outcomes,
         tracing=tracing,
+        watch=watch,
     )
 
 

@@ -9,11 +9,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from preceptor.library.store import Library
-from preceptor.serving.access import Caller, Open
+from preceptor.serving.access import Caller, Open, Watch
 from preceptor.serving.lines import Lines
 from preceptor.serving.log import AccessLog
+from preceptor.serving.refusals import Refused
 
-from .stage import ABOUT_BREAD, LATE, Echo, behind, plain, said
+from .stage import ABOUT_BREAD, LATE, Echo, behind, chunk, plain, said, streamed
 
 pytestmark = pytest.mark.anyio
 MESSAGES: list[Any] = [{"role": "user", "content": ABOUT_BREAD}]
@@ -73,6 +74,67 @@ async def test_the_log_has_a_line_for_each_request_and_no_word_of_it(
     assert (first["prompt_tokens"], first["completion_tokens"], len(first["strategies"])) == (11, 4, 2)
     assert (second["status"], second["refused"]) == (400, "invalid_request_error")
     assert third["status"] == 200
+
+
+async def test_the_log_has_words_only_where_they_are_asked_for(
+    library: Library, database: Path, tmp_path: Path
+) -> None:
+    place, echo = tmp_path / "access.jsonl", Echo()
+    asked = [
+        {"role": "system", "content": "Policy 7 is secret."},
+        {"role": "user", "content": "I am Ann Miller, order 471147."},
+        {"role": "assistant", "content": "Hello Ann."},
+        {"role": "user", "content": f"{ABOUT_BREAD} Write to ann@example.com about 471147, says Miller."},
+    ]
+    answer = REPLY.replace(b"Soon.", b"Soon, Miller: 471147.")
+    async with behind(echo, database, beside=[AccessLog(Lines(place), messages=True)]) as (url, _):
+        echo.answers += [said(answer), streamed(chunk("So"), chunk("on.")), said(b"{}", 500), said(b"[3]")]
+        async with plain() as session:
+            for stream in (False, True, False, False):
+                body = orjson.dumps({"model": "m", "messages": asked, "stream": stream})
+                async with session.post(f"{url}/v1/chat/completions", data=body) as got:
+                    await got.read()
+            for bad in (b"{", b'{"messages":[{"role":"user","content":"\\ud800"}]}'):
+                async with session.post(f"{url}/v1/chat/completions", data=bad) as got:
+                    await got.read()
+    written = read(place)
+    for secret in ("ann@example.com", "471147", "Miller", "Policy", LATE):
+        assert secret not in written, secret
+    first, second, third, fourth, fifth, sixth = (orjson.loads(line) for line in written.splitlines())
+    assert "bread" in first["said"]
+    assert first["answered"].startswith("Soon")
+    assert second["answered"] == "Soon."
+    assert third["status"] == 500
+    assert "answered" not in third
+    assert "answered" not in fourth
+    assert "said" not in fifth
+    assert sixth["said"]
+
+
+async def test_metrics_are_for_this_machine_unless_told_otherwise(library: Library, database: Path) -> None:
+    def answers(watch: Watch, client: Any, key: str = "") -> int:
+        headers = {b"authorization": f"Bearer {key}".encode()} if key else {}
+        try:
+            watch.admit(headers, client)
+        except Refused as refused:
+            return refused.status
+        return 200
+
+    for host in ("127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"):
+        assert answers(Watch(), (host, 1)) == 200
+    for host in ("10.0.0.1", "192.168.1.5", "::ffff:10.0.0.1", "2001:db8::1", "0.0.0.0"):
+        assert answers(Watch(), (host, 1)) == 403
+        assert answers(Watch(anyone=True), (host, 1)) == 200
+        assert answers(Watch("s3cret"), (host, 1), "s3cret") == 200
+    assert answers(Watch(), None) == 200
+    assert answers(Watch("s3cret", anyone=True), ("127.0.0.1", 1)) == 401
+    assert answers(Watch("s3cret"), ("127.0.0.1", 1), "s3cre") == 401
+    async with behind(Echo(), database, watch=Watch("s3cret")) as (url, _), plain() as session:
+        for key, status in (("s3cret", 200), ("other", 401)):
+            headers = {"authorization": f"Bearer {key}"}
+            async with session.get(f"{url}/metrics", headers=headers) as got:
+                assert got.status == status
+                assert "s3cret" not in await got.text()
 
 
 def read(path: Path) -> str:

@@ -64,9 +64,10 @@ async def work(letter: Letter) -> None:
 
     from preceptor.cli.serve import application, wired
     from preceptor.serving.siblings import Siblings
+    from preceptor.settings.serving import watch
 
     with ExitStack() as stack:
-        siblings = Siblings(letter.number, letter.siblings)
+        siblings = Siblings(letter.number, letter.siblings, watch(letter.project).key)
         app = application(stack, letter.project, letter.host, letter.world, letter.keyless, siblings)
         server = uvicorn.Server(wired(app, letter.project))
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _heard, server)

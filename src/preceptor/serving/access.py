@@ -1,9 +1,11 @@
 """Who is asking: from a request's headers to a caller, and so to the library whose releases it gets."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+import hmac
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from preceptor.llm.messages import Usage
@@ -61,3 +63,43 @@ class Open(Access):
 
     def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
         return self.caller
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who may read the metrics: they tell of all tenants, so no tenant's key is for them."""
+
+    key: str = field(default="", repr=False)
+    """Asked of everybody, as bearer token; empty: none is."""
+    anyone: bool = False
+    """Without a key, from wherever; otherwise only from this machine."""
+
+    def admit(self, headers: Mapping[bytes, bytes], client: Sequence[object] | None) -> None:
+        """`client`: address and port; None: not over a network.
+
+        Raises:
+            Refused: 401 or 403.
+        """
+        if self.key:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(
+                given[7:].strip() if given[:7].lower() == b"bearer " else b"", self.key.encode()
+            ):
+                asks = {"www-authenticate": "Bearer"}
+                raise Refused(401, "The metrics have a key of their own.", code="invalid_api_key", headers=asks)
+        elif not self.anyone and client is not None and not _near(str(client[0])):
+            said = "The metrics are for this machine only; serving.metrics or serving.metrics_key_env change that."
+            raise Refused(403, said, code="metrics_are_local")
+
+
+LOCAL = Watch()
+
+
+def _near(host: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

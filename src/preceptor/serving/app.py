@@ -13,11 +13,12 @@ from urllib.parse import quote
 import orjson
 
 from preceptor.errors import NotFound, PreceptorError
-from preceptor.serving.access import Access
+from preceptor.serving.access import LOCAL, Access, Watch
 from preceptor.serving.coach import NO_TRIAL, Coach, body_of, wishes_in
 from preceptor.serving.contract import below, document, routed
 from preceptor.serving.guide import Finder
 from preceptor.serving.metrics import CONTENT_TYPE, Metrics
+from preceptor.serving.models import offered
 from preceptor.serving.outcomes import Outcomes
 from preceptor.serving.protocols import openai
 from preceptor.serving.protocols.asked import Asked, Speech, model_of, opened
@@ -70,6 +71,7 @@ class Gateway:
         outcomes: Outcomes | None = None,
         siblings: Siblings = ALONE,
         tracing: Tracing | None = None,
+        watch: Watch = LOCAL,
     ) -> None:
         self.upstreams = upstreams
         self.releases = releases
@@ -81,6 +83,7 @@ class Gateway:
         self.outcomes = outcomes
         self.siblings = siblings
         self.tracing = tracing
+        self.watch = watch
         self.beside = (*beside, *filter(None, (outcomes, tracing)))
         self._documents: dict[bool, bytes] = {}
         """The served document, by whether keys are asked for."""
@@ -91,7 +94,7 @@ class Gateway:
                 "responses": self._teaching(Responses()),
                 "messages": self._teaching(Messages()),
                 "embeddings": self._passing,
-                "models": self._passing,
+                "models": self._models,
                 "model": self._passing,
                 "feedback": self._feedback,
                 "healthz": self._alive,
@@ -188,7 +191,7 @@ class Gateway:
         return handle
 
     async def _passing(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
-        """Embeddings and models."""
+        """Embeddings, and what an upstream says of a model."""
         path = quote(scope["path"].removeprefix("/v1"), safe=PLAIN)
         visit.route = path.split("/")[1]
         headers = dict(scope["headers"])
@@ -197,7 +200,23 @@ class Gateway:
         if scope["method"] == "POST":
             body = await self._body(headers, receive)
             model = model_of(opened(body))
+        elif "/" in path[1:]:
+            model = scope["path"].removeprefix("/v1/models/")
+        if model is not None or body is not None:
             caller.check(model)
+        await self._relayed(scope, receive, send, visit, path, body, model)
+
+    async def _relayed(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        visit: Visit,
+        path: str,
+        body: bytes | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Pass a request on that nothing is taught."""
         query = scope["query_string"].decode("latin-1")
         visit.trip = Trip(
             scope["method"],
@@ -212,6 +231,20 @@ class Gateway:
             visit.trip.ear = Ear(len(body), lambda heard: self._heard(visit, heard))
         visit.trip.traced = visit.traced
         await relay(self.upstreams, visit.trip, receive, send)
+
+    async def _models(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        visit.route = "models"
+        headers = dict(scope["headers"])
+        caller = visit.caller = self.access.admit(headers, scope["path"])
+        lines = self.upstreams.lines
+        if len(lines) == 1 and not lines[0].upstream.models and not caller.models:
+            await self._relayed(scope, receive, send, visit, "/models")
+            return
+        query = scope["query_string"].decode("latin-1")
+        path = f"/models?{query}" if query else "/models"
+        keyed = Messages().keyed if b"anthropic-version" in headers else openai.keyed
+        found = await offered(lines, path, forwarded(scope["headers"]), keyed, caller.models)
+        await _answer(send, visit, 200, orjson.dumps(found))
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         """Raises: Refused: too long, too slow, or packed."""
@@ -280,6 +313,7 @@ class Gateway:
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         visit.route = "metrics"
+        self.watch.admit(dict(scope["headers"]), scope.get("client"))
         self.metrics.look(
             {name: shelf.read for name, shelf in self.releases.shelves.items()},
             {line.upstream.name: line.healthy for line in self.upstreams.lines},

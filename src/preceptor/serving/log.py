@@ -1,4 +1,4 @@
-"""The access log: a line of JSON for each request, without a word of what was said."""
+"""The access log: a line of JSON for each request, without a word of what was said unless that is asked for."""
 
 import contextlib
 import time
@@ -9,7 +9,10 @@ from typing import Any
 import anyio.to_thread
 import orjson
 
+from preceptor.dialogue.conversation import Context
+from preceptor.library.redaction import Redaction
 from preceptor.serving.lines import Lines
+from preceptor.serving.recording import STRANGE, reply
 from preceptor.serving.visit import Visit
 
 QUIET = frozenset({"healthz", "readyz", "metrics"})
@@ -19,10 +22,10 @@ QUIET = frozenset({"healthz", "readyz", "metrics"})
 class AccessLog:
     """Writes a line for each request that is over."""
 
-    taped = False
-
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, *, messages: bool = False) -> None:
+        """`messages`: with what was said last and what was answered, customers' data replaced."""
         self._lines = lines
+        self.taped = messages
 
     @property
     def lost(self) -> int:
@@ -38,7 +41,7 @@ class AccessLog:
 
     def note(self, visit: Visit) -> None:
         if visit.route not in QUIET:
-            self._lines.put(orjson.dumps(told(visit)))
+            self._lines.put(orjson.dumps(told(visit) | (words(visit) if self.taped else {})))
 
 
 def told(visit: Visit) -> dict[str, Any]:
@@ -61,14 +64,32 @@ def told(visit: Visit) -> dict[str, Any]:
         said |= {"model": _clean(trip.model), "upstream": trip.upstream, "tries": trip.tries, "cut": trip.cut or None}
         said["first_byte_ms"] = _ms(trip.first_byte) if trip.first_byte else None
     if (heard := visit.heard) is not None:
-        said |= {"answer": heard.id or None, "prompt_tokens": heard.usage.prompt_tokens}
+        said |= {"answer": _clean(heard.id) or None, "prompt_tokens": heard.usage.prompt_tokens}
         said |= {"completion_tokens": heard.usage.completion_tokens, "estimated": heard.estimated or None}
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _clean(model: str | None) -> str | None:
+def words(visit: Visit) -> dict[str, str]:
+    """What the customer said last and what was answered, without customers' data, as far as simple patterns find it."""
+    asked, heard = visit.asked, visit.heard
+    if asked is None:
+        return {}
+    redaction = Redaction.of([Context(asked.turns)])
+    said = next((turn.text for turn in reversed(asked.turns) if turn.party == "customer"), "")
+    found = {"said": _whole(redaction.text(said))}
+    with contextlib.suppress(*STRANGE):
+        if heard is not None and (answered := reply(heard.tape)):
+            found["answered"] = _whole(redaction.text(answered["content"]))
+    return found
+
+
+def _whole(text: str) -> str:
     """JSON can name halves of characters, which cannot be written."""
-    return model and model.encode("utf-8", "replace").decode()[:200]
+    return text.encode("utf-8", "replace").decode()
+
+
+def _clean(model: str | None) -> str | None:
+    return model and _whole(model)[:200]
 
 
 def _ms(seconds: float) -> float:

@@ -23,8 +23,10 @@ OWN = b"own"
 class Siblings:
     """The workers of a gateway, seen by one of them."""
 
-    def __init__(self, number: int = 0, urls: Sequence[str] = ()) -> None:
-        """`urls`: where each worker answers alone, this one included; none: there are no others."""
+    def __init__(self, number: int = 0, urls: Sequence[str] = (), key: str = "") -> None:
+        """`urls`: where each worker answers alone, this one included; none: there are no others. `key`: what metrics
+        ask for."""
+        self._key = key
         self._number = number
         self._urls = urls
 
@@ -39,7 +41,7 @@ class Siblings:
         if not self._urls:
             return own
         others = {str(n): url for n, url in enumerate(self._urls) if n != self._number}
-        told = await asyncio.gather(*map(_ask, others.values()))
+        told = await asyncio.gather(*(_ask(url, self._key) for url in others.values()))
         texts = {str(self._number): own} | dict(zip(others, told, strict=True))
         return together({worker: text for worker, text in sorted(texts.items()) if text})
 
@@ -47,8 +49,8 @@ class Siblings:
 ALONE = Siblings()
 
 
-async def _ask(url: str) -> bytes:
-    line = Line(Upstream("sibling", url))
+async def _ask(url: str, key: str) -> bytes:
+    line = Line(Upstream("sibling", url, key))
     head = line.head("GET", f"/metrics?{OWN.decode()}", openai.keyed, [], None)
     try:
         async with asyncio.timeout(PATIENCE):

@@ -396,8 +396,16 @@ class ServingSection(Section):
     access_log: Text | None = None
     """Where a line of JSON for each request goes: a file, or - for standard error. No message's text is in it. None is
     written when not given."""
+    access_log_messages: bool = False
+    """What the customer said last and what was answered stands in it, too, customers' data replaced as far as simple
+    patterns find it."""
     review: bool = False
     """true: `preceptor serve` also carries the review, at /review."""
+    metrics: Literal["local", "open"] = "local"
+    """Who may read /metrics, which tell of all tenants: programs on this machine, or whoever reaches the port. A proxy
+    on this machine counts as one of its programs."""
+    metrics_key_env: Text | None = None
+    """The environment variable with the key that /metrics then asks of everybody, as bearer token."""
     traces: Text | None = None
     """Where OpenTelemetry traces go: the URL of an OTLP receiver over HTTP, such as http://127.0.0.1:4318/v1/traces.
     Needs pip install 'preceptor[otel]'. None are made when not given."""

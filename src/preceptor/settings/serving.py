@@ -7,7 +7,7 @@ from pathlib import Path
 from preceptor.errors import SettingsError
 from preceptor.llm.prices import FREE, Price
 from preceptor.retrieval.embedding import Embedder, LexicalEmbedder
-from preceptor.serving.access import Caller
+from preceptor.serving.access import Caller, Watch
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
 from preceptor.serving.keyring import Keyring
@@ -100,7 +100,7 @@ def beside(project: Project) -> Sequence[Beside]:
     found: list[Beside] = []
     if section.access_log is not None:
         place = None if section.access_log == "-" else project.folder / section.access_log
-        found.append(AccessLog(Lines(place)))
+        found.append(AccessLog(Lines(place), messages=section.access_log_messages))
     if section.record is not None:
         found.append(Recorder(Lines(project.folder / section.record), redacted=section.record_redacted))
     return found
@@ -120,6 +120,16 @@ def tracing(project: Project) -> Tracing | None:
     except ImportError:
         raise SettingsError("serving.traces needs OpenTelemetry: pip install 'preceptor[otel]'.") from None
     return Traces.sent(section.traces, section.traces_ratio, messages=section.traces_messages)
+
+
+def watch(project: Project) -> Watch:
+    """Who may read the metrics.
+
+    Raises:
+        SettingsError: their key is not set.
+    """
+    section = project.settings.serving
+    return Watch(key(section.metrics_key_env), section.metrics == "open")
 
 
 def keyed(project: Project) -> bool:
@@ -163,6 +173,7 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True,
         outcomes=Outcomes(lookout.source(), drawn),
         siblings=siblings,
         tracing=tracing(project),
+        watch=watch(project),
         finder=Finder(section.patience_ms / 1000, section.limit_ms / 1000, together),
     )
 
