@@ -95,7 +95,7 @@ async def test_embeddings_go_where_their_model_is(library: Library, database: Pa
             Upstream("one", f"{one}/v1", models=frozenset({"chat"})),
             Upstream("two", f"{two}/v1", models=frozenset({"e"})),
         ]
-        async with served(gateway(database, upstreams=lines), lifespan=True) as url:
-            async with plain() as session, session.post(f"{url}/v1/embeddings", data=b'{"model":"e"}') as got:
-                assert got.status == 200
+        async with served(gateway(database, upstreams=lines), lifespan=True) as url, plain() as session:
+            got = await session.post(f"{url}/v1/embeddings", data=b'{"model":"e"}')
+            assert got.status == 200
     assert (len(first.seen), len(second.seen)) == (0, 1)
