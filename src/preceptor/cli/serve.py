@@ -38,8 +38,10 @@ def serve(
     Answers the OpenAI protocol in front of the student's server: each request goes out with the strategies of the live
     release that fit its conversation, and is otherwise left as it is. Ctrl-C ends it.
     """
+    from preceptor.settings import threads
     from preceptor.settings.project import Project
 
+    threads.share_heaps()
     loaded = Project.load(project, overrides or ())
     section = loaded.settings.serving
     host, port = host or section.host, section.port if port is None else port

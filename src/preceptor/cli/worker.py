@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from preceptor.settings import threads
+
 if TYPE_CHECKING:
     import uvicorn
 
@@ -84,6 +86,7 @@ def _heard(server: "uvicorn.Server") -> None:
 def main() -> None:
     # Ctrl-C reaches the parent, too, which tells us; before uvicorn listens for signals it would only break us off.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threads.share_heaps()
     line = sys.stdin.buffer.readline()
     if line:
         import uvloop
