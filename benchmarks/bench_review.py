@@ -1,7 +1,7 @@
 """What each page of the review takes on the server with 20,000 strategies and 100,000 pieces of evidence.
 
 Pages are asked for in process, as a browser would, in random order; processor time and time that passed, medians and
-95th percentiles. Strategies, scenarios and words searched for are drawn from the library with a seed. QUICK=1 takes a tenth.
+95th percentiles. Strategies, scenarios and words searched for are drawn from the library with a seed. QUICK=1: a tenth.
 Prints a table and, as its last line, a JSON object.
 """
 

@@ -1,6 +1,6 @@
 """Photograph the review: `python docs/picture_of_review.py PROJECT docs/images`. Needs chromium.
 
-Opens the project's review, as it is, at the queue and at a strategy whose answers can be compared, in both themes.
+Opens the project's review, as it is, at the queue, and at the undecided strategy with the largest effect.
 """
 
 import shutil
@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Literal
 
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 from preceptor.cli.reviewing import review
 from preceptor.settings.project import Project
 
-SIZE = {"width": 1200, "height": 900}
+WIDTH = 1200
 
 
 def main() -> None:
@@ -33,16 +32,13 @@ def main() -> None:
 def _photograph(base: str, target: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        _shoot(browser, f"{base}/queue?sort=effect", target / "review-queue.png")
-        _shoot(browser, f"{base}/queue?sort=effect", target / "review-strategy.png", opened=True)
-        _shoot(browser, f"{base}/queue?sort=effect", target / "review-strategy-dark.png", opened=True, theme="dark")
+        _shoot(browser, f"{base}/queue?sort=effect", target / "review-queue.png", 800)
+        _shoot(browser, f"{base}/queue?sort=effect", target / "review-strategy.png", 1500, opened=True)
         browser.close()
 
 
-def _shoot(
-    browser: Browser, url: str, target: Path, *, opened: bool = False, theme: Literal["light", "dark"] = "light"
-) -> None:
-    page = browser.new_page(viewport=SIZE, color_scheme=theme)  # type: ignore[arg-type]
+def _shoot(browser: Browser, url: str, target: Path, height: int, *, opened: bool = False) -> None:
+    page = browser.new_page(viewport={"width": WIDTH, "height": height})
     page.goto(url)
     if opened:
         page.keyboard.press("Enter")
