@@ -23,6 +23,7 @@ from preceptor.errors import (
 )
 from preceptor.llm.client import OpenAIModel
 from preceptor.llm.faults import retry_after
+from preceptor.llm.listening import listening
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema, Tool, ToolCall
 from preceptor.llm.retrying import Retrying
 
@@ -532,3 +533,37 @@ async def test_tool_calls_without_a_text_are_a_reply(content: dict[str, Any]) ->
     answered = httpx2.Response(200, json={"choices": [{"message": {**content, "tool_calls": calls}}]})
     reply = await failing(answered).ask(HELLO)
     assert reply.message == Message("assistant", "", (ToolCall("c1", "look", '{"id":7}'),))
+
+
+async def test_whoever_listens_hears_a_reply_come_and_gets_it_whole() -> None:
+    sent = list[dict[str, Any]]()
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        sent.append(orjson.loads(request.content))
+        return streaming(events("<thi", "nk>so</think>", "Hel", "lo."))
+
+    heard = list[str]()
+    with listening(heard.append):
+        reply = await model(handler).ask(HELLO)
+    assert reply.text == "Hello."
+    assert reply.thinking == "so"
+    assert heard[-2:] == ["Hel", "Hello."]
+    assert sent[0]["stream"] is True
+    assert sent[0]["stream_options"] == {"include_usage": True}
+
+
+async def test_a_server_that_does_not_stream_answers_a_listener_in_the_plain_way() -> None:
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        if orjson.loads(request.content).get("stream"):
+            return refusal("streaming is not supported", status=400)
+        return answer("Hello.")
+
+    heard = list[str]()
+    with listening(heard.append):
+        assert (await model(handler).ask(HELLO)).text == "Hello."
+    assert heard == []
+
+
+async def test_a_cut_stream_is_no_reply_to_a_listener_either() -> None:
+    with listening(lambda _: None), pytest.raises(Garbled, match="cut off"):
+        await failing(streaming(events("Hel", finish=None))).ask(HELLO)

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 import preceptor
 from preceptor.errors import Conflict
-from preceptor.library import tables
+from preceptor.library import cases, tables
 from preceptor.llm import ledger
 from preceptor.serving import tables as serving_tables
 from preceptor.storage import migrations, records, runs, signals, vectors
@@ -20,7 +20,7 @@ from preceptor.web import tables as web_tables
 
 from .steps import NOT_OURS, STEPS, make, rows, unopened
 
-ROOMS = (tables, ledger, records, runs, signals, serving_tables, vectors, web_tables)
+ROOMS = (cases, tables, ledger, records, runs, signals, serving_tables, vectors, web_tables)
 
 
 def test_migrations_make_what_the_rooms_declare(db: Database) -> None:

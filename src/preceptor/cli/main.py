@@ -14,6 +14,7 @@ from preceptor.cli import (
     accounts,
     audit,
     backup,
+    cases,
     chat,
     demo,
     doctor,
@@ -55,6 +56,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
 app.add_typer(library.app, name="library")
 app.add_typer(audit.app, name="audit")
+app.add_typer(cases.app, name="cases")
 app.command()(review.review)
 app.add_typer(accounts.app, name="accounts")
 app.command()(chat.chat)

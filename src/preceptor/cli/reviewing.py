@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from preceptor.settings.office import Office
     from preceptor.settings.project import Project
+    from preceptor.settings.stage import Stage
     from preceptor.storage.database import Database
     from preceptor.web.admission import Admission
     from preceptor.web.house import House
@@ -32,20 +33,21 @@ def review(project: "Project", host: str, name: str | None = None) -> "Iterator[
         UserError: others could get there, and nothing says who they are.
     """
     from preceptor.settings.office import Office
+    from preceptor.settings.stage import Stage
     from preceptor.web.app import app
 
-    with project.database() as db, Office(project, db) as office:
-        yield app(house(project, db, office), admission(project, db, host, name), _hosts(project, host))
+    with project.database() as db, Office(project, db) as office, Stage(project, db) as stage:
+        yield app(house(project, db, office, stage), admission(project, db, host, name), _hosts(project, host))
 
 
-def house(project: "Project", db: "Database", office: "Office | None" = None) -> "House":
+def house(project: "Project", db: "Database", office: "Office | None" = None, stage: "Stage | None" = None) -> "House":
     """What the pages draw on."""
     from preceptor.library.desk import Desk
     from preceptor.storage.runs import Runs
     from preceptor.web.house import House
 
     desk = Desk(project.library(db), project.settings.library.four_eyes)
-    return House(desk, Runs(db), office, project.simulated)
+    return House(desk, Runs(db), office, stage, project.simulated)
 
 
 def admission(project: "Project", db: "Database", host: str, name: str | None = None) -> "Admission":

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import orjson
 import sqlalchemy as sa
 
+from preceptor.dialogue.conversation import Context
 from preceptor.errors import Conflict, NotFound
 from preceptor.library import decisions, releases, tables
 from preceptor.library.index import settle
@@ -148,6 +149,14 @@ class Library:
         with self._reading() as shelf:
             id_ = find(shelf, prefix).id
             return tuple(shelf.evidence([id_]).get(id_, {}).values())
+
+    def context(self, key: str) -> Context:
+        """A context that is kept, by its key. Raises: NotFound"""
+        with self._reading() as shelf:
+            found = shelf.contexts([key])
+        if key not in found:
+            raise NotFound(f"No conversation is kept under {key!r}.")
+        return found[key]
 
     def guidance(self, which: Which) -> Guidance:
         """What a student would be given: strategies measured to help, or those a person has approved.

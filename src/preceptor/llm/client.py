@@ -7,6 +7,7 @@ as `Adjusted`, so that the next attempt is counted and paced like any other.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected, Unavail
 from preceptor.llm.capabilities import Capabilities, Fitted, is_too_long
 from preceptor.llm.clock import Clock, SystemClock
 from preceptor.llm.faults import classify, whole
+from preceptor.llm.listening import Ear, listener
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.thinking import Thoughtless
 from preceptor.llm.trimming import excess, exchanges, without_oldest
@@ -78,8 +80,13 @@ class OpenAIModel:
             RateLimited, Unavailable, Rejected, BadReply
         """
         fitted = self._fit(request)
-        content = _content(self._body(fitted))
         began = self._clock.now()
+        if (ear := listener()) and not request.tools and request.schema is None:
+            # A server that does not stream as asked is asked in the plain way.
+            with suppress(Rejected):
+                reply = await self._aloud(request, fitted, ear)
+                return replace(reply, notes=(*fitted.notes, *reply.notes), seconds=self._clock.now() - began)
+        content = _content(self._body(fitted))
         try:
             # The SDK's own time-out starts anew with each byte that trickles in.
             async with asyncio.timeout(self._timeout):
@@ -90,6 +97,27 @@ class OpenAIModel:
             raise Unavailable(f"{self._name} did not answer in time ({self._timeout:g} s).") from None
         reply = parse_reply(_json(response, self._name))
         return replace(reply, notes=(*fitted.notes, *reply.notes), seconds=self._clock.now() - began)
+
+    async def _aloud(self, request: Request, fitted: Fitted, ear: Ear) -> Reply:
+        """`ask`, telling the text as it comes."""
+        said, thoughtless, heard = list[str](), Thoughtless(), ""
+        finish, usage = None, None
+        try:
+            async with asyncio.timeout(self._timeout):
+                stream = await self._streamed(request, fitted, {"stream_options": {"include_usage": True}})
+                async for chunk in self._pieces(stream):
+                    usage = chunk.usage.model_dump() if chunk.usage else usage
+                    for choice in chunk.choices[:1]:
+                        finish = choice.finish_reason or finish
+                        said.append(choice.delta.content or "")
+                        heard += thoughtless.feed(said[-1])
+                        ear(heard)
+        except TimeoutError:
+            raise Unavailable(f"{self._name} did not answer in time ({self._timeout:g} s).") from None
+        if finish is None:
+            raise Garbled(f"The stream from {self._name} was cut off.")
+        message = {"role": "assistant", "content": "".join(said)}
+        return parse_reply({"choices": [{"message": message, "finish_reason": finish}], "usage": usage})
 
     async def stream(self, request: Request) -> AsyncIterator[str]:
         """The reply's text, piece by piece, without thinking. What the model lacks is worked around on the way.
@@ -113,23 +141,26 @@ class OpenAIModel:
 
     async def _open_stream(self, request: Request) -> AsyncIterator[ChatCompletionChunk]:
         while True:
-            fitted = self._fit(request)
-            body = self._body(fitted)
             try:
-                stream = await self._client.post(
-                    _PATH,
-                    content=_content({**body, "stream": True}),
-                    cast_to=ChatCompletionChunk,
-                    options=OPTIONS,
-                    stream=True,
-                    stream_cls=openai.AsyncStream[ChatCompletionChunk],
-                )
-            except openai.APIError as fault:
-                told = self._understood(fault, request, fitted)
-                if not isinstance(told, Adjusted):
-                    raise told from None
-            else:
-                return self._pieces(stream)
+                return self._pieces(await self._streamed(request, self._fit(request), {}))
+            except Adjusted:
+                continue
+
+    async def _streamed(
+        self, request: Request, fitted: Fitted, more: dict[str, Any]
+    ) -> openai.AsyncStream[ChatCompletionChunk]:
+        """Raises: as `ask`."""
+        try:
+            return await self._client.post(
+                _PATH,
+                content=_content({**self._body(fitted), **more, "stream": True}),
+                cast_to=ChatCompletionChunk,
+                options=OPTIONS,
+                stream=True,
+                stream_cls=openai.AsyncStream[ChatCompletionChunk],
+            )
+        except openai.APIError as fault:
+            raise self._understood(fault, request, fitted) from None
 
     async def _pieces(self, stream: openai.AsyncStream[ChatCompletionChunk]) -> AsyncIterator[ChatCompletionChunk]:
         try:

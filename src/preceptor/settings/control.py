@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from preceptor.errors import Conflict
-from preceptor.settings import evaluation, judges, measuring, series, teaching, transfer
+from preceptor.settings import cases, evaluation, judges, measuring, series, teaching, transfer
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Run, Runs, Status
 from preceptor.storage.signals import Signals, Wanted
@@ -18,6 +18,7 @@ GOES_ON: Mapping[str, str] = {
     transfer.KIND: "transfer",
     judges.KIND: "judge check",
     measuring.KIND: "library measure",
+    cases.KIND: "cases run",
     COACHING: "experiment coaching",
 }
 """By kind of run: the command that goes on with it."""

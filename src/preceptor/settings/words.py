@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from preceptor.errors import Conflict
 from preceptor.evaluation import events as evaluation
-from preceptor.settings import attributing, judges, measuring, series, teaching, transfer
+from preceptor.settings import attributing, cases, judges, measuring, series, stage, teaching, transfer
 from preceptor.settings import evaluation as evaluating
 from preceptor.settings.control import COACHING
 from preceptor.storage import runs
@@ -30,6 +30,8 @@ KINDS: Mapping[str, str] = {
     transfer.KIND: "Transfer to others",
     judges.KIND: "Check of the judge",
     measuring.KIND: "Measuring a strategy",
+    cases.KIND: "Cases",
+    stage.KIND: "Talk",
     COACHING: "Coaching experiment",
 }
 """By kind of run: what it is."""
@@ -72,6 +74,8 @@ def came_of(run: runs.Run) -> str:
         return ", ".join(f"{question}: {word}" for question, word in result["answers"].items())
     if run.status == "done" and "cells" in result:
         return f"{len(result['cells'])} gains: `preceptor transfer --resume {run.id}` shows them"
+    if run.status == "done" and "standings" in result:
+        return ", ".join(f"{count} {name}" for name, count in result["standings"].items() if count)
     if run.status == "done" and "better" in result:
         return f"{result['better']} better, {result['worse']} worse, {result['same']} neither"
     if run.status == "done" and "verdict" in result:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from preceptor.library.desk import Desk
 from preceptor.settings.office import Office
+from preceptor.settings.stage import Stage
 from preceptor.storage.runs import Runs
 from preceptor.web.atlas import Atlas
 
@@ -17,6 +18,8 @@ class House:
     runs: Runs
     office: Office | None = None
     """Runs seen and steered; None where there is no project to have any."""
+    stage: Stage | None = None
+    """Models to talk to; None where there are none."""
     simulated: bool = False
     """A model is a simulated one: every page says so."""
     atlas: Atlas = field(default_factory=Atlas)

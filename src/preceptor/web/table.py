@@ -1,6 +1,6 @@
 """Every route with the lowest role that may use it. Routing and rights both come from here; a test walks it by role."""
 
-from preceptor.web.pages import queue, runs, scenarios, signing, strategy, trail
+from preceptor.web.pages import playground, queue, runs, scenarios, signing, strategy, trail
 from preceptor.web.routing import Page
 
 PAGES: tuple[Page, ...] = (
@@ -9,5 +9,6 @@ PAGES: tuple[Page, ...] = (
     *strategy.PAGES,
     *scenarios.PAGES,
     *runs.PAGES,
+    *playground.PAGES,
     *trail.PAGES,
 )

@@ -94,6 +94,11 @@ class Visit:
             seal.forget(response, self.request)
         return response
 
+    def draw(self, template: str, /, **values: Any) -> str:
+        """A part of a page as text, for streams."""
+        known = {"visit": self, "at": self.at, "house": self.house, "person": self.person}
+        return self.templates.get_template(template).render(known | values)
+
     def to(self, address: str, say: str = "", tone: Tone = "good", link: str = "") -> Response:
         """Go on to another page, with a message there that may lead to `link`. Addresses come from `at`."""
         response = RedirectResponse(address, 303)

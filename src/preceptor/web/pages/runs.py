@@ -15,6 +15,7 @@ from preceptor.settings.measuring import KIND as MEASURING
 from preceptor.settings.office import Office, Sight
 from preceptor.settings.words import KINDS, came_of
 from preceptor.storage.runs import Run
+from preceptor.web import streams
 from preceptor.web.curve import Curve
 from preceptor.web.guard import HEADERS
 from preceptor.web.paging import Paging
@@ -59,14 +60,14 @@ async def live(visit: Visit) -> Response:
         while not await visit.request.is_disconnected():
             drawn, going = await anyio.to_thread.run_sync(partial(_drawn, visit, office, run.id))
             if drawn != before:
-                yield _event("board", drawn)
+                yield streams.event("board", drawn)
                 before = drawn
             if not going:
-                yield _event("over", "")
+                yield streams.event("over", "")
                 return
             await anyio.sleep(EVERY)
 
-    return StreamingResponse(stream(), media_type="text/event-stream")
+    return StreamingResponse(stream(), media_type=streams.KIND)
 
 
 def pause(visit: Visit) -> Response:
@@ -164,13 +165,7 @@ def _tried(run: Run) -> dict[str, Any] | None:
 def _drawn(visit: Visit, office: Office, run: str) -> tuple[str, bool]:
     """The moving part, and whether it still moves."""
     board = _board(office, office.runs.get(run))
-    values = {"visit": visit, "at": visit.at, "house": visit.house, **board}
-    return visit.templates.get_template("part_run.html").render(values), board["sight"].going
-
-
-def _event(name: str, text: str) -> bytes:
-    lines = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
-    return f"event: {name}\n{lines}\n".encode()
+    return visit.draw("part_run.html", **board), board["sight"].going
 
 
 def _steered(visit: Visit, say: str) -> Response:
