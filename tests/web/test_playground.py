@@ -66,7 +66,8 @@ async def visitor(stage: Stage) -> AsyncIterator[Visitor]:
 async def settled(stage: Stage, path: str) -> None:
     answering = stage.talk(path.rsplit("/", 1)[1]).answering
     assert answering is not None
-    await asyncio.wait_for(asyncio.shield(answering), 30)
+    await asyncio.wait_for(asyncio.shield(answering), 60)
+    assert [side.fault for side in stage.talk(path.rsplit("/", 1)[1]).sides.values() if side.fault] == []
 
 
 async def test_both_sides_answer_and_it_is_told_why(visitor: Visitor, stage: Stage) -> None:
