@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from preceptor.dialogue.conversation import Turn
+from preceptor.retrieval.asking import Lens
 from preceptor.retrieval.embedding import Embedder, LexicalEmbedder, StaticEmbedder
 from preceptor.retrieval.features import Views, Vocabulary, Weights, likeness, read_contexts
 from preceptor.retrieval.kernel import kernel
@@ -70,6 +71,24 @@ def test_likeness_to_all_is_likeness_to_each(seed: int, kind: object, embedder: 
         for at in (0, 25, 40):
             one = queries.rows(np.array([at]))
             np.testing.assert_allclose(known.alike(one)[0], known.alike(queries)[at], atol=2e-6)
+
+
+@pytest.mark.parametrize("embedder", EMBEDDERS, ids=lambda one: one.id)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_short_way_to_features_leads_where_the_long_one_does(seed: int, embedder: Embedder) -> None:
+    draw = random.Random(seed)
+    views, vocabulary, reader = read(from_world(draw), embedder)
+    asked = [*from_world(draw), *invented(draw)[:20], (), (Turn("agent", "Hello."),)]
+    for weights in WEIGHTS:
+        lens = Lens(vocabulary, weights)
+        examples = views.weighted(weights)
+        for some in (asked, asked[-2:], asked[:1]):
+            other, _ = read_contexts(some, reader, vocabulary)
+            features, opening = lens.look(some, reader)
+            np.testing.assert_array_equal(opening, other.opening)
+            alike = likeness(other.weighted(weights), examples)
+            np.testing.assert_allclose(likeness(features, examples), alike, atol=2e-6)
+            np.testing.assert_allclose(features.scales, examples.scales)
 
 
 @pytest.mark.parametrize("seed", range(3))

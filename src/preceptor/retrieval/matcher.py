@@ -7,6 +7,7 @@ import numpy as np
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
+from preceptor.retrieval.asking import Lens
 from preceptor.retrieval.calibration import Calibration, calibrate, probabilities
 from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.features import Views, Vocabulary, Weights, read_contexts
@@ -52,13 +53,17 @@ class Matcher:
 
     labels: tuple[str, ...]
     embedder_id: str
-    weights: Weights
     calibration: Calibration
     _first: Compiled | None
     """Says what a context was about at the customer's turn before, where that helps."""
     _scorer: Scorer
     _reader: Reader
-    _vocabulary: Vocabulary
+    _lens: Lens
+
+    @property
+    def weights(self) -> Weights:
+        """How much each kind of evidence counts."""
+        return self._lens.weights
 
     @classmethod
     def fit(
@@ -104,7 +109,7 @@ class Matcher:
             fitted = Whole.fit(features.after(said), numbers, groups, len(labels))
         left_out = fitted.left_out(strangers, np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
-        return cls(labels, embedder.id, chosen, calibration, first, fitted.scorer, reader, vocabulary)
+        return cls(labels, embedder.id, calibration, first, fitted.scorer, reader, Lens(vocabulary, chosen))
 
     def fresh(self) -> "Matcher":
         """The same, having read nothing: the turns it remembers are most of what it weighs."""
@@ -122,14 +127,17 @@ class Matcher:
         """The same for many contexts, in less time each. `best`: the most labels to rank."""
         if not self.labels or not contexts:
             return [Match((), 0.0, self.calibration.threshold) for _ in contexts]
-        views, _ = read_contexts(contexts, self._reader, self._vocabulary)
-        features = views.weighted(self.weights)
-        if self._first is not None and not views.opening.all():
-            before, _ = read_contexts([earlier(turns) for turns in contexts], self._reader, self._vocabulary)
-            features = features.after(shares(self._first.whole(before.weighted(self.weights)), views.opening))
-        elif self._first is not None:
-            features = features.after(np.zeros((len(features), len(self.labels)), np.float32))
+        features, opening = self._lens.look(contexts, self._reader)
+        if self._first is not None:
+            features = features.after(self._before(contexts, opening))
         return self._judged(self._scorer.score(features), best)
+
+    def _before(self, contexts: Sequence[Sequence[Turn]], opening: Matrix) -> Matrix:
+        """contexts × labels: what each was about at the customer's turn before."""
+        if self._first is None or opening.all():
+            return np.zeros((len(contexts), len(self.labels)), np.float32)
+        features, _ = self._lens.look([earlier(turns) for turns in contexts], self._reader)
+        return shares(self._first.whole(features), opening)
 
     def _judged(self, scores: Scores, best: int | None) -> list[Match]:
         order = np.argsort(-scores.values, axis=1, kind="stable")[:, :best]
@@ -149,8 +157,9 @@ def _shares(scores: Scores, temperature: float) -> Matrix:
     others = scores.count - scores.values.shape[1]
     if not others:
         return probabilities(scores.values, temperature)
-    nothing = np.zeros((len(scores.values), others), np.float32)
-    return probabilities(np.hstack([scores.values, nothing]), temperature)
+    highest = np.maximum(scores.values.max(axis=1, keepdims=True), 0)
+    raised = np.exp((scores.values - highest) / temperature)
+    return np.asarray(raised / (raised.sum(axis=1, keepdims=True) + others * np.exp(-highest / temperature)))
 
 
 def _earlier(contexts: Sequence[Sequence[Turn]], reader: Reader, vocabulary: Vocabulary) -> Views | None:

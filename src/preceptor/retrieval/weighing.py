@@ -88,6 +88,8 @@ def _losses(fitted: Whole, labels: Index, groups: Index, asked: Index) -> Matrix
 
 
 def _sample(groups: Index, seed: int) -> Index:
+    if len(groups) <= SAMPLE:
+        return np.arange(len(groups))
     members = split(groups)
     order = np.random.default_rng(seed).permutation(len(members))
     sizes = np.cumsum([len(members[at]) for at in order])

@@ -27,6 +27,9 @@ from preceptor.student.student import SLOT_LIMIT
 
 TOGETHER = 32
 """Most conversations matched at once: more would make the first wait for the last."""
+PAUSE = 0.005
+"""Most seconds that are waited for more conversations when several came at once before, and never longer than those
+took: twice as many at once are two thirds of the work each, and nobody waits on a machine that has time."""
 REMEMBERED = 4_096
 """Conversations whose findings are kept, newest first."""
 SHOWN = 5
@@ -181,7 +184,9 @@ class Finder:
 
     def _work(self) -> None:
         """The matching thread."""
+        pause = 0.0
         while (job := self._jobs.get()) is not None:
+            time.sleep(pause)
             jobs = [job]
             while len(jobs) < TOGETHER:
                 try:
@@ -191,7 +196,9 @@ class Finder:
                 if more is None:
                     return
                 jobs.append(more)
+            began = time.perf_counter()
             _answer(jobs)
+            pause = min(PAUSE, time.perf_counter() - began) if len(jobs) > 1 else 0.0
 
 
 def _answer(jobs: Sequence[_Job]) -> None:
