@@ -104,7 +104,7 @@ def test_a_match_is_what_the_definition_says(seed: int) -> None:
     # What the fit comes to, the long way round.
     labels = np.array([matcher.labels.index(example.label) for example in examples])
     near = kernel(likeness(features, features)).astype(np.float64)
-    from_groups = matcher._scorer
+    from_groups = matcher.scorer
     assert isinstance(from_groups, Compiled)
     coefficients = np.empty((len(labels), 5))
     coefficients[from_groups.known.order] = from_groups.by_label.T

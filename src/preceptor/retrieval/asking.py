@@ -27,12 +27,12 @@ class Lens:
     @cached_property
     def vectors(self) -> Matrix:
         """(windows,): what unit vectors are multiplied by."""
-        return np.sqrt(self._shares * np.float32(1 - self.weights.lexical))
+        return np.asarray(np.sqrt(self._shares * np.float32(1 - self.weights.lexical)), np.float32)
 
     @cached_property
     def words(self) -> Matrix:
         """(windows,): what unit rows of words are multiplied by."""
-        return np.sqrt(self._shares * np.float32(self.weights.lexical))
+        return np.asarray(np.sqrt(self._shares * np.float32(self.weights.lexical)), np.float32)
 
     @property
     def _shares(self) -> Matrix:

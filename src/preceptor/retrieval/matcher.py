@@ -54,16 +54,16 @@ class Matcher:
     labels: tuple[str, ...]
     embedder_id: str
     calibration: Calibration
-    _first: Compiled | None
+    first: Compiled | None
     """Says what a context was about at the customer's turn before, where that helps."""
-    _scorer: Scorer
-    _reader: Reader
-    _lens: Lens
+    scorer: Scorer
+    reader: Reader
+    lens: Lens
 
     @property
     def weights(self) -> Weights:
         """How much each kind of evidence counts."""
-        return self._lens.weights
+        return self.lens.weights
 
     @classmethod
     def fit(
@@ -109,11 +109,11 @@ class Matcher:
             fitted = Whole.fit(features.after(said), numbers, groups, len(labels))
         left_out = fitted.left_out(strangers, np.arange(len(examples) + len(background)))
         calibration = calibrate(left_out, false_injections, foreign)
-        return cls(labels, embedder.id, calibration, first, fitted.scorer, reader, Lens(vocabulary, chosen))
+        return cls(labels, embedder.id, calibration, first, fitted.scorer, reader.fresh(), Lens(vocabulary, chosen))
 
     def fresh(self) -> "Matcher":
         """The same, having read nothing: the turns it remembers are most of what it weighs."""
-        return replace(self, _reader=self._reader.fresh())
+        return replace(self, reader=self.reader.fresh())
 
     def match(self, turns: Sequence[Turn]) -> Match:
         """The labels of a context, likeliest first, and whether it belongs to any.
@@ -127,17 +127,17 @@ class Matcher:
         """The same for many contexts, in less time each. `best`: the most labels to rank."""
         if not self.labels or not contexts:
             return [Match((), 0.0, self.calibration.threshold) for _ in contexts]
-        features, opening = self._lens.look(contexts, self._reader)
-        if self._first is not None:
+        features, opening = self.lens.look(contexts, self.reader)
+        if self.first is not None:
             features = features.after(self._before(contexts, opening))
-        return self._judged(self._scorer.score(features), best)
+        return self._judged(self.scorer.score(features), best)
 
     def _before(self, contexts: Sequence[Sequence[Turn]], opening: Matrix) -> Matrix:
         """contexts × labels: what each was about at the customer's turn before."""
-        if self._first is None or opening.all():
+        if self.first is None or opening.all():
             return np.zeros((len(contexts), len(self.labels)), np.float32)
-        features, _ = self._lens.look([earlier(turns) for turns in contexts], self._reader)
-        return shares(self._first.whole(features), opening)
+        features, _ = self.lens.look([earlier(turns) for turns in contexts], self.reader)
+        return shares(self.first.whole(features), opening)
 
     def _judged(self, scores: Scores, best: int | None) -> list[Match]:
         order = np.argsort(-scores.values, axis=1, kind="stable")[:, :best]

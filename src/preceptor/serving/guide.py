@@ -19,8 +19,9 @@ from preceptor.dialogue.conversation import Turn
 from preceptor.errors import PreceptorError
 from preceptor.library.model import Guidance, Placement, Scenario
 from preceptor.retrieval.embedding import Embedder
+from preceptor.retrieval.keeping import Fitted
 from preceptor.retrieval.matcher import Match
-from preceptor.retrieval.selector import Found, Retriever
+from preceptor.retrieval.selector import Found, Retriever, fit
 from preceptor.retrieval.windows import spoken
 from preceptor.serving.ahead import Ahead
 from preceptor.student.student import SLOT_LIMIT
@@ -65,10 +66,17 @@ class Guide:
 
     @classmethod
     def of(
-        cls, guidance: Guidance, library: str, words: Embedder, dense: Embedder | None, before: "Guide | None" = None
+        cls,
+        guidance: Guidance,
+        library: str,
+        words: Embedder,
+        dense: Embedder | None,
+        before: "Guide | None" = None,
+        fitted: Fitted | None = None,
     ) -> "Guide":
         """Make a release ready. `words`: word vectors, used alone where there is no dense embedder. `before`: a guide
-        whose fitting may serve again: what tells scenarios apart does not depend on strategies.
+        whose fitting may serve again: what tells scenarios apart does not depend on strategies. `fitted`: what was
+        fitted before, on disk.
 
         Raises:
             UserError, ProviderError: from fitting.
@@ -79,11 +87,13 @@ class Guide:
             spare = before.fallback and Retriever(guidance, limit=SLOT_LIMIT, matcher=before.fallback.matcher)
             return cls(guidance.hash, library, main, spare, dense)
         if dense is None:
-            return cls(guidance.hash, library, Retriever(guidance, words, SLOT_LIMIT))
+            return cls(guidance.hash, library, _retriever(guidance, words, fitted))
         # What decided for a while on word vectors alone goes on as the fall-back.
         known = before.retriever.matcher if before is not None and same and before.embedder is None else None
-        spare = Retriever(guidance, words, SLOT_LIMIT, matcher=known)
-        return cls(guidance.hash, library, Retriever(guidance, dense, SLOT_LIMIT), spare, dense)
+        spare = (
+            Retriever(guidance, limit=SLOT_LIMIT, matcher=known) if known else _retriever(guidance, words, fitted)
+        )
+        return cls(guidance.hash, library, _retriever(guidance, dense, fitted), spare, dense)
 
     def fits(self, guidance: Guidance) -> bool:
         """Whether what was fitted here holds for another release."""
@@ -96,6 +106,15 @@ class Guide:
 
 def _fresh(retriever: Retriever) -> Retriever:
     return Retriever(retriever.guidance, limit=retriever.limit, matcher=retriever.matcher.fresh())
+
+
+def _retriever(guidance: Guidance, embedder: Embedder, fitted: Fitted | None) -> Retriever:
+    matcher = fitted.get(guidance, embedder) if fitted else None
+    if matcher is None:
+        matcher = fit(guidance, embedder)
+        if fitted:
+            fitted.put(guidance, embedder, matcher)
+    return Retriever(guidance, limit=SLOT_LIMIT, matcher=matcher)
 
 
 def _fitted(one: Guidance) -> tuple[list[Scenario], float, float]:

@@ -20,6 +20,7 @@ from preceptor.errors import NotFound, PreceptorError
 from preceptor.library.model import Guidance, Release
 from preceptor.library.store import Library
 from preceptor.retrieval.embedding import Embedder, StaticEmbedder
+from preceptor.retrieval.keeping import Fitted
 from preceptor.serving.guide import Guide
 from preceptor.storage.database import Database
 
@@ -114,13 +115,15 @@ class Releases:
         libraries: Iterable[str],
         dense: Callable[[], Embedder] | None = None,
         words: Embedder | None = None,
+        fitted: Fitted | None = None,
     ) -> None:
         """`dense`: makes the dense embedder, one that remembers what it embedded and that threads may share; None for
-        what needs no server. `words`: that; word vectors when not given."""
+        what needs no server. `words`: that; word vectors when not given. `fitted`: what was fitted before, on disk."""
         self.source = source
         self._make_dense = dense
         self._dense: Embedder | None = None
         self._words = words or StaticEmbedder()
+        self._fitted = fitted
         self.again = float("-inf")
         """When an embedder that could not be had is to be tried again, on the monotonic clock."""
         self.shelves = {library: Shelf() for library in libraries}
@@ -245,19 +248,19 @@ class Releases:
     def _ready(self, guidance: Guidance, library: str, before: Guide | None, quick: bool) -> Guide:
         """A guide with the dense embedder, if there is to be one and it can be had."""
         if self._make_dense is None:
-            return Guide.of(guidance, library, self._words, None, before)
+            return Guide.of(guidance, library, self._words, None, before, self._fitted)
         try:
             if not quick or (before and before.embedder and before.fits(guidance)):
                 return self._dense_guide(guidance, library, before)
         except PreceptorError:
             self.again = time.monotonic() + AGAIN
-        return replace(Guide.of(guidance, library, self._words, None, before), degraded=True)
+        return replace(Guide.of(guidance, library, self._words, None, before, self._fitted), degraded=True)
 
     def _dense_guide(self, guidance: Guidance, library: str, before: Guide | None) -> Guide:
         """Raises: PreceptorError: the embedder cannot be had."""
         assert self._make_dense is not None, "only where there is to be one"
         self._dense = self._dense or self._make_dense()
-        return Guide.of(guidance, library, self._words, self._dense, before)
+        return Guide.of(guidance, library, self._words, self._dense, before, self._fitted)
 
 
 async def _over_and_over(act: Callable[[], Awaitable[None]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from preceptor.errors import SettingsError
 from preceptor.llm.prices import FREE, Price
 from preceptor.retrieval.embedding import Embedder, LexicalEmbedder
+from preceptor.retrieval.keeping import Fitted
 from preceptor.serving.access import Caller, Watch
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
@@ -154,7 +155,8 @@ def gateway(project: Project, world: str | None = None, *, keyless: bool = True,
     library = project.settings.project.library
     retrieval = project.settings.retrieval
     words = LexicalEmbedder() if retrieval.embedder == "lexical" else None
-    releases = Releases(lookout.source(), [library], lookout.embedder if retrieval.dense else None, words)
+    fitted = Fitted(folder(project) / "fitted")
+    releases = Releases(lookout.source(), [library], lookout.embedder if retrieval.dense else None, words, fitted)
     access = Keyring(
         lookout.source(),
         folder(project),
