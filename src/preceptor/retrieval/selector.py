@@ -49,6 +49,10 @@ class Retriever:
         self.limit = limit
         self.tokens = tokens
         self.matcher = matcher or fit(guidance, embedder, background)
+        # By scenario, because a guidance looks through all its strategies for those of one.
+        self._strategies: dict[str | None, list[Strategy]] = {}
+        for strategy in guidance.strategies:
+            self._strategies.setdefault(strategy.scenario, []).append(strategy)
 
     def find(self, context: Context) -> Found:
         """The scenarios a context belongs to, and the strategies for it."""
@@ -58,9 +62,9 @@ class Retriever:
         """The strategies for a context of which this is known."""
         if match.abstained:
             return Found(match.ranked, True, ())
-        worth = [(strategy.value, strategy) for strategy in self.guidance.of(None)]
+        worth = [(strategy.value, strategy) for strategy in self._strategies.get(None, ())]
         for scenario, share in _tied(match.ranked):
-            worth += [(share * strategy.value, strategy) for strategy in self.guidance.of(scenario)]
+            worth += [(share * strategy.value, strategy) for strategy in self._strategies.get(scenario, ())]
         worth.sort(key=lambda pair: (-pair[0], pair[1].id))
         return Found(match.ranked, False, within([strategy for _, strategy in worth[: self.limit]], self.tokens))
 
