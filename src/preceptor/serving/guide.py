@@ -114,6 +114,8 @@ def _retriever(guidance: Guidance, embedder: Embedder, fitted: Fitted | None) ->
         matcher = fit(guidance, embedder)
         if fitted:
             fitted.put(guidance, embedder, matcher)
+    # Word vectors and their tokenizer are loaded when first needed, and no customer should wait for that.
+    matcher.match((Turn("customer", "Hello."),))
     return Retriever(guidance, limit=SLOT_LIMIT, matcher=matcher)
 
 
