@@ -90,9 +90,7 @@ class Guide:
             return cls(guidance.hash, library, _retriever(guidance, words, fitted))
         # What decided for a while on word vectors alone goes on as the fall-back.
         known = before.retriever.matcher if before is not None and same and before.embedder is None else None
-        spare = (
-            Retriever(guidance, limit=SLOT_LIMIT, matcher=known) if known else _retriever(guidance, words, fitted)
-        )
+        spare = Retriever(guidance, limit=SLOT_LIMIT, matcher=known) if known else _retriever(guidance, words, fitted)
         return cls(guidance.hash, library, _retriever(guidance, dense, fitted), spare, dense)
 
     def fits(self, guidance: Guidance) -> bool:
