@@ -107,7 +107,7 @@ bench-contract: benchmarks/bench_contract.py $(DEV)
 
 # What they measure against is made with aiohttp, which is one of a developer's tools. With LiteLLM's proxy beside the
 # gateway, where `make clients` has put it.
-bench-gateway bench-soak: bench-%: benchmarks/bench_%.py $(DEV)
+bench-gateway bench-soak bench-workers: bench-%: benchmarks/bench_%.py $(DEV)
 	@PATH="$$PATH:$(CURDIR)/$(CLIENTS)/bin" $(BIN)/python $< $(ARGS)
 
 bench-%: benchmarks/bench_%.py $(LOCKED)
