@@ -11,7 +11,8 @@ which is what everything but finding costs. Streams, of both kinds: 64 events, 1
 begin at once, beside the upstream asked directly. Servers are asked in turn, and in the other order in every other
 round, so that neither is always the one that follows: what else the machine does falls on both. Answers are counted
 per processor second, too: on a busy machine answers per second tell who else was at work.
-LiteLLM's proxy (`make clients`) is asked for the same, with fewer requests.
+`lexical` is ours with `retrieval.embedder = "lexical"`. LiteLLM's proxy (`make clients`) is asked for the same, with
+fewer requests.
 `bad` counts answers that were no success or not what the upstream sent, byte for byte; `failed`, the former alone,
 because LiteLLM writes answers anew. Start and memory are those of a small library.
 
@@ -54,6 +55,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 SMALL = 20
 """Scenarios of the small library."""
 EXAMPLES = 3
+LEXICAL = 'retrieval.embedder="lexical"'
+"""Words alone, without word vectors."""
 QUIET = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 """LiteLLM's settings for production, and that it asks no network for its list of prices when it starts."""
 ENCODED = 100
@@ -224,16 +227,19 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Figures]:
     figures: dict[str, Figures] = {}
     with ExitStack() as stack:
         up = stack.enter_context(peer("upstream"))
-        with ours(folder / "small", SMALL, up) as (small, seconds, cpu):
-            load(small, Spec(0, 200))
-            figures["start"] = {"ready_s": seconds, "ready_cpu_s": cpu, "resident_mb": small.resident}
+        for name, settings in (("", ()), (" lexical", (LEXICAL,))):
+            with ours(folder / f"small{name}", SMALL, up, *settings) as (small, seconds, cpu):
+                load(small, Spec(0, 200))
+                figures[f"start{name}"] = {"ready_s": seconds, "ready_cpu_s": cpu, "resident_mb": small.resident}
         bare = stack.enter_context(peer("bare", f"http://127.0.0.1:{up.port}/v1"))
         mine, *_ = stack.enter_context(ours(folder / "large", args.scenarios, up))
         servers = [bare, mine]
         spec = Spec(0, args.requests, args.connections, scenarios=args.scenarios, seed=args.seed)
-        for name, one in (("growing", spec), ("again", replace(spec, again=True))):
-            in_turn(servers, replace(one, requests=args.connections * 8), 1)
-            table = in_turn(servers, one, args.rounds)
+        words, *_ = stack.enter_context(ours(folder / "lexical", args.scenarios, up, LEXICAL))
+        both = [*servers, replace(words, name="lexical")]
+        for name, one, asked in (("growing", spec, both), ("again", replace(spec, again=True), servers)):
+            in_turn(asked, replace(one, requests=args.connections * 8), 1)
+            table = in_turn(asked, one, args.rounds)
             show(name, table)
             figures |= {f"{name} {server}": told for server, told in table.items()}
         # Known ones: what the prompt's length costs, and not what finding strategies does.
@@ -318,11 +324,13 @@ def targets(figures: dict[str, Figures]) -> dict[str, dict[str, Any]]:
             f"streams, {title}, ms more to the first event": at_most(ours["first_p50_ms"] - direct["first_p50_ms"], 20),
         }
 
-    again, growing = figures["again ours"], figures["growing ours"]
+    again, growing, words = figures["again ours"], figures["growing ours"], figures["growing lexical"]
     found = {
         "cpu, known conversations, beside bare": at_most(again["cpu_ms"] / figures["again bare"]["cpu_ms"], 2),
         "cpu, growing conversations, beside bare": at_most(growing["cpu_ms"] / figures["growing bare"]["cpu_ms"], 2),
+        "cpu, growing, words alone, beside bare": at_most(words["cpu_ms"] / figures["growing bare"]["cpu_ms"], 2),
         "requests a processor second": at_least(growing["per_cpu_second"], 2500),
+        "requests a processor second, words alone": at_least(words["per_cpu_second"], 2500),
         "taught": at_least(growing["taught"], 0.5),
         "128 kB prompt, cpu ms beside bare": at_most(
             figures["long ours"]["cpu_ms"] - figures["long bare"]["cpu_ms"], 1
@@ -335,6 +343,7 @@ def targets(figures: dict[str, Figures]) -> dict[str, dict[str, Any]]:
         ),
         "start, processor seconds": at_most(figures["start"]["ready_cpu_s"], 1),
         "start, MB": at_most(figures["start"]["resident_mb"], 80),
+        "start, words alone, MB": at_most(figures["start lexical"]["resident_mb"], 80),
     }
     if "dense" in figures:
         dense, alone = figures["dense ours"], figures["dense upstream"]
@@ -367,7 +376,7 @@ def main() -> None:
     args = arguments()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(args, Path(folder))
-    show("start, small library", {"ours": figures["start"]})
+    show("start, small library", {"ours": figures["start"], "lexical": figures["start lexical"]})
     print()
     told = targets(figures)
     for name, one in told.items():
