@@ -16,7 +16,7 @@ from preceptor.settings.models import Providers
 from preceptor.settings.reading import FILE, read
 from preceptor.settings.schema import ROLES, Settings, Simulated
 from preceptor.settings.team import Team
-from preceptor.storage.database import Database
+from preceptor.storage.database import PATIENCE, Database
 from preceptor.storage.vectors import Vectors
 
 
@@ -46,14 +46,14 @@ class Project:
         """Raises: NotFound, SettingsError"""
         return Domain.load(self.folder / self.settings.project.domain)
 
-    def database(self, *, create: bool = False) -> Database:
-        """Open the database.
+    def database(self, *, create: bool = False, patience: float = PATIENCE) -> Database:
+        """Open the database. `patience`: seconds to wait for a server that went away after it was reached.
 
         Raises:
             NotFound: there is none yet, and `create` is not set.
             UserError, Conflict: it cannot be used.
         """
-        return Database.open(self.place, create=create)
+        return Database.open(self.place, create=create, patience=patience)
 
     @property
     def place(self) -> str | Path:

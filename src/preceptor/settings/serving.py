@@ -39,7 +39,8 @@ class Lookout:
     def source(self) -> DatabaseSource:
         place = self.project.settings.project.database
         path = None if "://" in place else self.project.folder / place
-        return DatabaseSource(self.project.database, path)
+        # Customers are not kept waiting for a server that is away; whoever looks here looks again in a moment.
+        return DatabaseSource(lambda: self.project.database(patience=0), path)
 
     def embedder(self) -> Embedder:
         return self.project.embedder()
