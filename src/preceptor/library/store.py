@@ -22,6 +22,7 @@ from preceptor.library.rows import Reach, Shelf, Use, Version, scenario_of, stra
 from preceptor.library.snapshot import Changes, Snapshot, merge, take, usable
 from preceptor.library.trail import Entry
 from preceptor.storage.database import Database
+from preceptor.storage.text import begins
 
 Which = Literal["accepted", "approved"]
 
@@ -344,7 +345,7 @@ def find(shelf: Shelf, prefix: str) -> Any:
     mine = sa.select(table).where(table.c.library == shelf.library, table.c.latest)
     found = shelf.connection.execute(mine.where(table.c.id == prefix)).all()
     if not found:
-        found = shelf.connection.execute(mine.where(table.c.id.startswith(prefix, autoescape=True))).all()
+        found = shelf.connection.execute(mine.where(begins(table.c.id, prefix))).all()
     if len(found) > 1:
         raise Conflict(f"{prefix!r} could be {found[0].id!r} or {found[1].id!r}. Give more of the id.")
     if not found:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from preceptor.library import tables
 from preceptor.storage.canonical import canonical
+from preceptor.storage.text import begins
 
 LINE = ("library", "n", "at", "who", "what", "subject", "before", "after", "note", "seen", "facts")
 """What a line's hash is of, after the hash of the line before; in this order."""
@@ -113,7 +114,7 @@ def _matching(library: str, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     found = [column.library == library]
     found += [column[name] == value for name in ("who", "what") if (value := getattr(wanted, name)) is not None]
     if wanted.subject is not None:
-        versions = column.subject.startswith(f"{wanted.subject}@", autoescape=True)
+        versions = begins(column.subject, f"{wanted.subject}@")
         found.append(sa.or_(column.subject == wanted.subject, versions))
     found += [column.at >= wanted.since] if wanted.since else []
     found += [column.at < wanted.until] if wanted.until else []

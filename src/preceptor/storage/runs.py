@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from preceptor.errors import Conflict, NotFound
 from preceptor.storage.canonical import canonical
 from preceptor.storage.database import Database, metadata
+from preceptor.storage.text import begins
 
 Status = Literal["running", "done", "stopped", "failed", "cancelled"]
 """A run that was stopped or has failed can go on; one that was cancelled, by a person, is not to."""
@@ -94,7 +95,7 @@ class Runs:
             NotFound: naming the nearest.
             Conflict: several begin so.
         """
-        found = sa.select(runs).where(runs.c.id.startswith(prefix, autoescape=True)).order_by(runs.c.id)
+        found = sa.select(runs).where(begins(runs.c.id, prefix)).order_by(runs.c.id)
         with self._db.reading() as connection:
             rows = connection.execute(found).all()
             ids = [] if rows else connection.scalars(sa.select(runs.c.id).order_by(runs.c.id)).all()
