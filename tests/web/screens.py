@@ -7,6 +7,8 @@ SCREENS = (
     "/queue/all",
     "/strategies/st-refund",
     "/strategies/st-name",
+    "/releases",
+    "/releases/new",
     "/map",
     "/trail",
     "/trail?verify=yes&what=decide",

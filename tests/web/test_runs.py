@@ -135,6 +135,20 @@ async def test_a_wording_is_tried_from_the_page(visitor: Visitor, office: Office
     assert empty.status_code == 400
 
 
+async def test_a_release_is_evaluated_beside_the_student(visitor: Visitor, office: Office) -> None:
+    library = office.project.library(office.db)
+    for strategy in library.guidance("accepted").strategies[:2]:
+        library.decide(strategy.id, "approved", "ann")
+    release = library.release("ann")
+    await visitor.get("/runs")
+    answer = await visitor.post(f"/releases/{release.hash}/evaluate")
+    run = answer.url.path.rsplit("/", 1)[1]
+    assert "The evaluation has begun." in answer.text
+    office.stop(run, "cancel", "ann")
+    wait(lambda: not office.launcher.going(run))
+    assert office.runs.get(run).settings["arms"] == ["student", "candidate"]
+
+
 async def test_without_an_office_there_are_no_runs(tmp_path: Path) -> None:
     with Database.open(tmp_path / "p.db") as db:
         project = Project.load(_new(tmp_path))

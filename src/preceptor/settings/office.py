@@ -1,7 +1,7 @@
 """The runs of a project as people see and steer them who are not at its terminal: what the review's pages ask."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from types import TracebackType
 from typing import Self
@@ -11,13 +11,14 @@ from preceptor.evaluation.rendering import figures, page
 from preceptor.settings import control
 from preceptor.settings import evaluation as evaluating
 from preceptor.settings.control import Standing
-from preceptor.settings.evaluation import attributed, reported
+from preceptor.settings.evaluation import EvaluationRun, attributed, reported
 from preceptor.settings.judges import checks
 from preceptor.settings.launching import Launcher
 from preceptor.settings.measuring import Kept, MeasuringRun
 from preceptor.settings.project import Project
 from preceptor.settings.provenance import provenance
 from preceptor.settings.pulse import Pulse, read
+from preceptor.settings.schema import EvaluationSection
 from preceptor.settings.teaching import RECORDED
 from preceptor.settings.words import recorded
 from preceptor.storage.database import Database
@@ -109,6 +110,23 @@ class Office:
             NotFound, Conflict, UserError, SettingsError: as `Kept.plan`.
         """
         run = MeasuringRun.begin(self.project, self.db, Kept.plan(self.project, self.db, strategy, text)).run
+        self.launcher.resume(run)
+        return run
+
+    def evaluate(self, release: str) -> Run:
+        """Begin to hold a release against what is live and against the student alone, in a process of its own.
+
+        Raises:
+            NotFound, Conflict, UserError, SettingsError: from what the arms are made of.
+        """
+        live = self.project.library(self.db).live_hash()
+        arms: dict[str, dict[str, str]] = {"student": {"kind": "student"}}
+        if live is not None and live != release:
+            arms["live"] = {"kind": "library", "release": live}
+        arms["candidate"] = {"kind": "library", "release": release}
+        section = EvaluationSection.model_validate({**self.project.settings.evaluation.model_dump(), "arms": arms})
+        settings = self.project.settings.model_copy(update={"evaluation": section})
+        run = EvaluationRun.begin(replace(self.project, settings=settings), self.db).run
         self.launcher.resume(run)
         return run
 

@@ -15,7 +15,9 @@ class Entry:
 
 NAVIGATION = (
     Entry("Queue", "/queue"),
+    Entry("Releases", "/releases"),
     Entry("Map", "/map"),
     Entry("Runs", "/runs"),
+    Entry("Playground", "/playground", "editor"),
     Entry("Audit trail", "/trail"),
 )
