@@ -81,6 +81,22 @@ docs: $(LOCKED) ## Write the generated reference pages
 .PHONY: local
 local: $(LOCAL) ## Add the real local student: llama.cpp and SmolLM2 (compiles for minutes)
 
+.PHONY: wheel
+wheel: $(DEV) ## Build the wheel twice and compare: the same bytes, in dist/
+	@$(BIN)/python benchmarks/supply_chain.py wheel
+
+.PHONY: sbom
+sbom: $(DEV) ## Write what is installed, with hashes and licences, as CycloneDX to dist/sbom.cdx.json
+	@$(BIN)/python benchmarks/supply_chain.py sbom
+
+.PHONY: licences
+licences: $(DEV) ## Write docs/licences.md, and fail where a licence is not one of the list
+	@$(BIN)/python benchmarks/supply_chain.py licences
+
+.PHONY: audit
+audit: $(DEV) ## Ask PyPI's advisories about what is locked; "not run" where they cannot be reached
+	@$(BIN)/python benchmarks/supply_chain.py audit
+
 .PHONY: lock
 lock: $(DEV) ## Bring the lock files up to date with pyproject.toml
 	@$(foreach lock,requirements.lock:build requirements-dev.lock:dev requirements-local.lock:build requirements-clients.lock:clients, \
