@@ -11,6 +11,7 @@ SCREENS = (
     "/releases/new",
     "/map",
     "/trail",
+    "/accounts",
     "/trail?verify=yes&what=decide",
     "/nothing-here",
 )

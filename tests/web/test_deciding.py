@@ -1,6 +1,7 @@
 """Each decision as a form alone makes it: what it does, where one is then, and what happens when it cannot be made."""
 
 import re
+from typing import NoReturn
 
 import pytest
 
@@ -185,3 +186,16 @@ async def test_what_is_not_there_is_said_in_words(visitor: Visitor) -> None:
     assert (await visitor.post("/strategies/st-none/approve")).status_code == 404
     assert (await visitor.post("/strategies/st-sorry/approve", {"seen": "never"})).status_code == 400
     assert (await visitor.get("/strategies/st-sorry/approve")).status_code == 405
+
+
+async def test_a_defect_is_told_as_one_and_shows_nothing_of_itself(house: House) -> None:
+    class Broken(Desk):
+        def trail(self, *_: object, **__: object) -> NoReturn:
+            raise RuntimeError("password=secret")
+
+    async with Visitor(app(House(Broken(house.desk.library), house.runs), alone())) as visitor:
+        page = await visitor.get("/trail")
+        assert page.status_code == 500
+        assert "the fault is ours" in page.text
+        assert "secret" not in page.text
+        assert "default-src" in page.headers["content-security-policy"]

@@ -60,6 +60,10 @@ MATRIX: dict[str, Role | None] = {
     "POST /strategies/{id}/measure": "editor",
     "POST /strategies/{id}/try": "editor",
     "GET /trail": "viewer",
+    "GET /accounts": "admin",
+    "POST /accounts": "admin",
+    "POST /accounts/{name}/role": "admin",
+    "POST /accounts/{name}/remove": "admin",
     "GET /trail.csv": "viewer",
     "GET /trail.jsonl": "viewer",
 }

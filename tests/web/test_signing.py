@@ -117,3 +117,21 @@ async def test_people_without_an_account_get_the_role_that_settings_give(house: 
     admission = Vouched("x-user", networks(["10.0.0.1"]), accounts, "viewer")
     async with Visitor(app(house, admission), "10.0.0.1") as visitor:
         assert "Your role: viewer" in (await visitor.get("/queue", {"x-user": "bob"})).text
+
+
+async def test_an_admin_looks_after_accounts_but_not_their_own(house: House, accounts: Accounts) -> None:
+    accounts.add("ann", "admin", GOOD["password"])
+    async with Visitor(app(house, SignedIn(accounts))) as visitor:
+        await visitor.get("/sign-in")
+        await visitor.post("/sign-in", GOOD)
+        await visitor.get("/accounts")
+        bob = {"name": "bob/../x", "password": "another good password", "role": "editor"}
+        assert "may now come in as editor" in (await visitor.post("/accounts", bob)).text
+        assert (await visitor.post("/accounts", bob)).status_code == 400
+        assert (await visitor.post("/accounts", bob | {"name": "eve", "role": "king"})).status_code == 400
+        await visitor.post("/accounts/bob%252F..%252Fx/role", {"role": "approver"})
+        assert {account.name: account.role for account in accounts.all()} == {"ann": "admin", "bob/../x": "approver"}
+        for path in ("role", "remove"):
+            assert (await visitor.post(f"/accounts/ann/{path}", {"role": "viewer"})).status_code == 400
+        await visitor.post("/accounts/bob%252F..%252Fx/remove")
+        assert [account.name for account in accounts.all()] == ["ann"]

@@ -70,6 +70,7 @@ def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -
         _table(report, REAL[student], project.settings.project.currency)
     typer.echo("Nothing reaches a customer before a person has approved it. Next:")
     typer.echo(f"  preceptor report {run_id} --project {place}")
+    typer.echo(f"  preceptor review --project {place}")
     typer.echo(f"  preceptor library list --project {place}")
     typer.echo(f"  preceptor library approve --accepted --project {place}")
     typer.echo(f"  preceptor library release --project {place}")

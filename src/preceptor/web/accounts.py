@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,6 +45,7 @@ class Accounts:
     def __init__(self, db: Database, hasher: PasswordHasher | None = None) -> None:
         self._db = db
         self._hasher = hasher or PasswordHasher()
+        self._hashing = Lock()
 
     @cached_property
     def _nobody(self) -> str:
@@ -110,7 +112,9 @@ class Accounts:
             row = _row(connection, name)
         known = row is not None and row.password is not None
         try:
-            self._hasher.verify(row.password if known else self._nobody, password[:LONGEST])
+            # One at a time: each takes 64 MiB, and whoever is not signed in can ask for it.
+            with self._hashing:
+                self._hasher.verify(row.password if known else self._nobody, password[:LONGEST])
         except (VerificationError, InvalidHashError):
             return None
         return _account(row) if known else None

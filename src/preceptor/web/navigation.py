@@ -20,4 +20,5 @@ NAVIGATION = (
     Entry("Runs", "/runs"),
     Entry("Playground", "/playground", "editor"),
     Entry("Audit trail", "/trail"),
+    Entry("Accounts", "/accounts", "admin"),
 )

@@ -1,6 +1,6 @@
 """Every route with the lowest role that may use it. Routing and rights both come from here; a test walks it by role."""
 
-from preceptor.web.pages import playground, queue, releases, runs, scenarios, signing, strategy, trail
+from preceptor.web.pages import accounts, playground, queue, releases, runs, scenarios, signing, strategy, trail
 from preceptor.web.routing import Page
 
 PAGES: tuple[Page, ...] = (
@@ -12,4 +12,5 @@ PAGES: tuple[Page, ...] = (
     *runs.PAGES,
     *playground.PAGES,
     *trail.PAGES,
+    *accounts.PAGES,
 )
