@@ -20,7 +20,7 @@ PROJECT := $(PIP) install --no-deps --no-build-isolation -e .
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
-	@for file in $(sort $(wildcard benchmarks/bench_*.py)); do \
+	@for file in $(sort $(wildcard benchmarks/bench_*.py benchmarks/torture_*.py)); do \
 	  name=$$(basename $$file .py); printf '  make %-16s %s\n' "$$(echo $$name | tr _ -)" "$$(sed -n '1s/^"""//; 1s/"""$$//; 1p' $$file)"; done
 
 $(BIN)/python:
@@ -127,6 +127,15 @@ bench-gateway bench-soak bench-workers: bench-%: benchmarks/bench_%.py $(DEV)
 	@PATH="$$PATH:$(CURDIR)/$(CLIENTS)/bin" $(BIN)/python $< $(ARGS)
 
 bench-%: benchmarks/bench_%.py $(LOCKED)
+	@$(BIN)/python $< $(ARGS)
+
+# Hours of harm: what `make test` does in short. On PostgreSQL with a private cluster (Debian: apt-get install postgresql).
+.PHONY: torture
+torture: $(DEV) ## Run the long tests of reliability, one after the other (QUICK=1 for smaller forms)
+	@for file in $(sort $(wildcard benchmarks/torture_*.py)); do \
+	  echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+torture-%: benchmarks/torture_%.py $(DEV)
 	@$(BIN)/python $< $(ARGS)
 
 .PHONY: clean
