@@ -171,7 +171,9 @@ class Store(RuleBasedStateMachine):
     def go_back(self) -> None:
         self.each(lambda side: side.library.rollback("ann").hash)
 
-    @rule(body=st.one_of(TEXTS, st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.none()))
+    @rule(
+        body=st.one_of(TEXTS, st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), st.none())
+    )
     def event(self, body: Any) -> None:
         self.model.events.append(body)
         assert self.each(lambda side: side.runs.event(side.run, "n", body)) == len(self.model.events)

@@ -34,6 +34,7 @@ from preceptor.library.model import Scenario, Strategy
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.serving.keys import Key, Keys
+from preceptor.settings.project import Project
 from preceptor.storage.database import Database
 
 PATIENCE = 20.0
@@ -59,6 +60,7 @@ BRIEF, KIND = (
 class Machine:
     url: str
     client: httpx2.Client
+    model: str
     answered: Counter[str] = field(default_factory=Counter)
     """Answers of 200, by key."""
 
@@ -67,7 +69,7 @@ class Machine:
         body = {
             "messages": [{"role": "user", "content": SAID}],
             "max_tokens": 20,
-            "model": "student",
+            "model": self.model,
         }
         answer = self.client.post(f"{self.url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
         self.answered[key] += answer.status_code == 200
@@ -84,7 +86,7 @@ def machine(folder: Path, database: str) -> Iterator[Machine]:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
         try:
             with httpx2.Client(timeout=PATIENCE) as client:
-                yield Machine(_address(folder / "log"), client)
+                yield Machine(_address(folder / "log"), client, Project.load(folder).settings.models.student.model)
         finally:
             process.terminate()
             process.wait(PATIENCE)
@@ -107,6 +109,7 @@ def until(machines: Sequence[Machine], key: str, wanted: tuple[int, str | None, 
         for number, one in enumerate(machines):
             if number not in waits and all(w in (None, g) for w, g in zip(wanted, one.ask(key), strict=True)):
                 waits[number] = time.monotonic() - began
+        time.sleep(0.01)
     return [waits.get(number, PATIENCE) for number in range(len(machines))]
 
 
