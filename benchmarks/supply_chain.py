@@ -101,7 +101,7 @@ def licence(name: str) -> str:
 
 def _stated(about: PackageMetadata) -> str:
     for field in ("License-Expression", "License"):
-        text = str(about.get(field) or "").strip()
+        text = str(about[field]).strip() if field in about else ""
         if text and _spdx(text):
             return str(_LICENSING.parse(text))
         for beginning, known in _BY_TEXT:
@@ -143,8 +143,8 @@ def page() -> str:
         "In the wheel itself: htmx and its SSE extension (0BSD; `src/preceptor/web/static/vendor/vendored.toml`).",
         "",
         "Not in the lock, because they are extras you ask for: `postgres` brings psycopg (LGPL-3.0-only, used as a",
-        "library, not changed), `otel` OpenTelemetry (Apache-2.0), `onnx` onnxruntime (MIT), `local` llama-cpp-python (MIT) and",
-        "SmolLM2 (Apache-2.0).",
+        "library, not changed), `otel` OpenTelemetry (Apache-2.0), `onnx` onnxruntime (MIT), `local` llama-cpp-python",
+        "(MIT) and SmolLM2 (Apache-2.0).",
     ]
     return "\n".join(lines) + "\n"
 
