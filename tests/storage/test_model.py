@@ -10,5 +10,5 @@ from storemodel import Store
 def test_a_store_is_a_dict_in_either_kind_of_database(cluster: Cluster) -> None:
     Store.cluster = cluster
     before = Store.counted
-    run_state_machine_as_test(Store, settings=storemodel.bounds(8, 25))
+    run_state_machine_as_test(Store, settings=storemodel.bounds(4, 25))
     assert Store.counted - before > 30
