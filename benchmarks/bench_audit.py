@@ -246,46 +246,60 @@ def measure_interleavings(folder: Path, count: int, seed: int) -> dict[str, floa
 # Kills
 
 CHILD = """
-import itertools, sys
-sys.path.insert(0, sys.argv[2])
+import itertools, os, sys
+from dataclasses import replace
+from preceptor.errors import Conflict
 from preceptor.library.desk import Desk
+from preceptor.library.queue import Filter
 from preceptor.library.store import Library
 from preceptor.storage.database import Database
 
 with Database.open(sys.argv[1]) as db:
-    desk = Desk(Library(db))
+    library = Library(db)
+    desk = Desk(library)
     ids = [line.id for line in desk.page().lines]
     print("ready", flush=True)
     for n in itertools.count():
         id_ = ids[n % len(ids)]
-        desk.edit(id_, f"Do it {n} times.", "ann", seen=desk.view(id_).seen, approve=True)
+        desk.edit(id_, f"Do it {n} times for {os.getpid()}.", "ann", seen=desk.view(id_).seen, approve=True)
         print(id_, flush=True)
+        if n % 4 == 0:
+            library.release("bob")
+        elif n % 4 == 1:
+            library.put_strategy(replace(library.strategy(id_), value=n / 1000), "run")
+        elif n % 4 == 2:
+            desk.decide_all(Filter(), "pending", "bob", expected=desk.bulk(Filter(), "pending", "bob").count)
+        else:
+            try:
+                library.rollback("bob")
+            except Conflict:
+                pass
 """
 
 
 def measure_kills(folder: Path, count: int, seed: int) -> dict[str, float]:
-    """An edit that is approved at once is two lines and two rows; acknowledged ones must be there."""
+    """An edit that is approved at once is two lines and two rows; acknowledged ones must be there.
+
+    Between edits: releases, ways back, what a run stores, and all put back at once.
+    """
     path, chance = folder / "killed.db", random.Random(seed)
     with Database.open(path) as db:
         audit_data.fill(Library(db), 6, 12, 2, seed)
     halves = lost = unsound = edits = 0
     for _ in range(count):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(path), str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
-        )
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
-        for _ in range(2):  # it is ready, and has edited once
-            child.stdout.readline()
-        time.sleep(chance.uniform(0, 0.1))
+        told = child.stdout.readline() + child.stdout.readline()  # it is ready, and has edited once
+        time.sleep(chance.uniform(0, 0.4))
         child.kill()
-        edits += 1 + child.communicate()[0].count("st-")
+        edits += (told + child.communicate()[0]).count("st-")
         with Database.open(path) as db:
             desk = Desk(Library(db))
             unsound += len(desk.verify().problems)
-            told = Counter(entry.what for entry in desk.lines(Wanted(who="ann")))
-        halves += told["edit"] != told["decide"]
-        lost += max(0, edits - told["edit"])
-        edits = told["edit"]
+            lines = Counter(entry.what for entry in desk.lines(Wanted(who="ann")))
+        halves += lines["edit"] != lines["decide"]
+        lost += max(0, edits - lines["edit"])
+        edits = lines["edit"]
     print(
         aligned(
             [("kills", "edits", "halves", "lost", "unsound"), tuple(map(str, (count, edits, halves, lost, unsound)))]
