@@ -101,6 +101,8 @@ def fill(library: Library, strategies_: int, evidence_: int, scenarios_: int, se
     for part in range(RUNS * STEPS):
         run = f"{begun + timedelta(days=part // STEPS):%Y%m%d-%H%M%S}-{part // STEPS:04x}"
         some = everything[part * share : (part + 1) * share]
+        if not some:
+            break
         found = {}
         for n, one in enumerate(some, part * share):
             seen = chance.choice(examples[one.scenario] if one.scenario else homes[n % len(homes)].examples)

@@ -182,7 +182,7 @@ def _tally_all(connection: sa.Connection, library: str, wanted: "_Among") -> dic
     }
     narrowed = {name for name in asked if getattr(wanted, name) is not None} | ({"flagged"} if wanted.flag else set())
     told: dict[tuple[str, Any], int] = {}
-    for names in ([name for name in asked if name not in narrowed], *([name] for name in narrowed)):
+    for names in filter(None, ([name for name in asked if name not in narrowed], *([name] for name in narrowed))):
         # Whether flagged, and with which flag, are one question.
         free: dict[str, Any] = {name: None for name in names if name in narrowed}
         free |= {"flag": None} if "flagged" in names else {}
@@ -261,11 +261,12 @@ def where(library: str, wanted: Filter) -> list[sa.ColumnElement[bool]]:
 
 
 def _in_state(state: State) -> sa.ColumnElement[bool]:
-    queue = tables.queue.c
-    away = sa.func.coalesce(queue.deferred, "") > today()
+    queue, day = tables.queue.c, today()
     if state == "undecided":
-        return (queue.decision == _PENDING) & sa.not_(away)
-    return (queue.decision == _PENDING) & away if state == "deferred" else queue.decision == state
+        return sa.and_(queue.decision == _PENDING, sa.or_(queue.deferred.is_(None), queue.deferred <= day))
+    if state == "deferred":
+        return sa.and_(queue.decision == _PENDING, queue.deferred > day)
+    return queue.decision == state
 
 
 def _at_level(level: Level) -> sa.ColumnElement[bool]:
