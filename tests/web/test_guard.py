@@ -88,4 +88,10 @@ async def test_the_cookie_is_for_this_site_and_not_for_scripts(visitor: Visitor)
     given = answer.headers["set-cookie"]
     assert "HttpOnly" in given
     assert "SameSite=strict" in given
+    assert "Secure" not in given
     assert "set-cookie" not in (await visitor.get("/queue")).headers
+
+
+async def test_behind_https_it_is_for_that_alone(house: House) -> None:
+    async with Visitor(app(house, alone(), https=True)) as visitor:
+        assert "Secure" in (await visitor.get("/queue")).headers["set-cookie"]

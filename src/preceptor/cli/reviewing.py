@@ -37,7 +37,8 @@ def review(project: "Project", host: str, name: str | None = None) -> "Iterator[
     from preceptor.web.app import app
 
     with project.database() as db, Office(project, db) as office, Stage(project, db) as stage:
-        yield app(house(project, db, office, stage), admission(project, db, host, name), _hosts(project, host))
+        who, hosts = admission(project, db, host, name), _hosts(project, host)
+        yield app(house(project, db, office, stage), who, hosts, https=project.settings.review.https)
 
 
 def house(project: "Project", db: "Database", office: "Office | None" = None, stage: "Stage | None" = None) -> "House":

@@ -426,6 +426,8 @@ class ReviewSection(Section):
     """Where to listen. 0: a free one, told at the start."""
     hosts: tuple[Text, ...] = ()
     """Names under which browsers ask for it, besides this machine's own, without port. Others are refused."""
+    https: bool = False
+    """true: a proxy in front speaks https with browsers, so cookies are sent over that alone."""
     proxy_header: Text | None = None
     """The header in which a proxy in front (OIDC, SAML) says who somebody is. Nobody signs in here then."""
     proxies: tuple[Text, ...] = ()

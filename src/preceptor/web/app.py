@@ -35,18 +35,19 @@ AT_ONCE = 8
 SIGN_IN = "/sign-in"
 
 
-def app(house: House, admission: Admission, hosts: Iterable[str] = LOCAL) -> ASGIApp:
+def app(house: House, admission: Admission, hosts: Iterable[str] = LOCAL, *, https: bool = False) -> ASGIApp:
     """The review of one project.
 
     Args:
         house: what its pages draw on; whoever made it closes it.
         admission: who visitors are.
         hosts: names (without port) under which browsers may ask for it.
+        https: browsers come by https, so cookies are for that alone.
     """
     desk = _Desk(house, admission, environment(), Attempts(), anyio.CapacityLimiter(AT_ONCE))
     routes: list[BaseRoute] = [*(desk.route(page) for page in PAGES), statics()]
     faults = {HTTPException: desk.astray, Exception: desk.broken}
-    return Guard(Starlette(routes=routes, exception_handlers=faults), hosts)  # type: ignore[arg-type]
+    return Guard(Starlette(routes=routes, exception_handlers=faults), hosts, https)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,12 @@ class Guard:
 
     Args:
         hosts: names (without port) that it may be asked under.
+        https: browsers come by https, whatever the proxy in front speaks to us.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str], https: bool = False) -> None:
         self._app = app
+        self._https = https
         self._hosts = frozenset(host.casefold().strip("[]") for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,6 +66,8 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        if self._https:
+            scope = {**scope, "scheme": "https"}
         if refusal := self._refusal(scope):
             await _refuse(answer, refusal)
         else:
