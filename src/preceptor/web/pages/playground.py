@@ -1,13 +1,11 @@
 """The playground: a talk with the student alone, the student with the library, and the teacher, side by side."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast, get_args
 
-import anyio
 import anyio.to_thread
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.library.cases import Cases
@@ -61,20 +59,11 @@ async def live(visit: Visit) -> Response:
     """The answers as they are written."""
     talk = _talk(visit)
 
-    async def stream() -> AsyncIterator[bytes]:
-        before = ""
-        while not await visit.request.is_disconnected():
-            going = talk.busy
-            drawn = visit.draw("part_talk.html", **_board(talk))
-            if drawn != before:
-                yield streams.event("board", drawn)
-                before = drawn
-            if not going:
-                yield streams.event("over", "")
-                return
-            await anyio.sleep(EVERY)
+    async def look() -> tuple[str, bool]:
+        going = talk.busy
+        return visit.draw("part_talk.html", **_board(talk)), going
 
-    return StreamingResponse(stream(), media_type=streams.KIND)
+    return streams.follow(visit, look, EVERY)
 
 
 async def say(visit: Visit) -> Response:

@@ -1,13 +1,11 @@
 """Runs: what is being done, what was done, and how to stop it or have it go on."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import anyio
 import anyio.to_thread
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response
 
 from preceptor.evaluation.rendering import page as reports
 from preceptor.settings.evaluation import KIND as EVALUATION
@@ -55,19 +53,10 @@ async def live(visit: Visit) -> Response:
     office = _office(visit)
     run = await anyio.to_thread.run_sync(partial(_run, visit, office))
 
-    async def stream() -> AsyncIterator[bytes]:
-        before = ""
-        while not await visit.request.is_disconnected():
-            drawn, going = await anyio.to_thread.run_sync(partial(_drawn, visit, office, run.id))
-            if drawn != before:
-                yield streams.event("board", drawn)
-                before = drawn
-            if not going:
-                yield streams.event("over", "")
-                return
-            await anyio.sleep(EVERY)
+    async def look() -> tuple[str, bool]:
+        return await anyio.to_thread.run_sync(partial(_drawn, visit, office, run.id))
 
-    return StreamingResponse(stream(), media_type=streams.KIND)
+    return streams.follow(visit, look, EVERY)
 
 
 def pause(visit: Visit) -> Response:
