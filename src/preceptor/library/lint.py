@@ -27,35 +27,84 @@ SAME = 0.8
 OPPOSED = 0.6
 """Share of content words in common from which an instruction and a prohibition are about the same thing."""
 
-_LINK = re.compile(r"https?:|www\.|\b[\w-]+\.(?:com|net|org|io|co|info|biz|ru|cn|xyz|app|dev|uk|de)\b", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_LINK = re.compile(
+    r"\b[a-z]{2,9}:/|www\.|\[\.\]|\(dot\)|"
+    r"\b[\w-]{2,}\.(?:com|net|org|info|biz|xyz|app|dev|online|site|shop|live|link|chat|cloud|"
+    r"(?!(?:an|as|at|be|by|do|go|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we)\b)[a-z]{2})\b|"
+    r"\b[\w-]+\.[a-z]{2,}/\w",
+    re.IGNORECASE,
+)
+_EMAIL = re.compile(r"[\w.+-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){5,}")
+_NAMED = re.compile(
+    r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\b\.?\s+[A-Z][^\W\d_]+|"
+    r"\b\d{1,4}[a-z]?\s+(?:[A-Z][^\W\d_]+\s+){1,2}"
+    r"(?:Road|Street|Lane|Close|Avenue|Drive|Way|Court|Square|Terrace|Place)\b|"
+    r"\b\d{1,2}/\d{1,2}/(?:19|20)\d\d\b|"
+    r"\b(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{6,}\b"
+)
+"""Somebody by title and name, an address, a day of birth, a booking code."""
 _CODE = re.compile(
-    r"`|</?[a-z!][^>]*>|\{\{|\}\}|\$[({]|\w\(\)|\b(?:rm -|sudo |eval\(|drop table|javascript:)", re.IGNORECASE
+    r"`|</?[a-z!][^>]*>|\{\{|\}\}|\$[({]|\w\(\)|\w\(['\"]|\w\.\w+\(|['\"]\s*;|\bor 1\s*=\s*1\b|\|\s*(?:ba)?sh\b|"
+    r"\w\.(?:exe|bat|ps1|dll)\b|\b(?:rm -|sudo |curl |wget |chmod |powershell\b|eval\(|drop table|javascript:)",
+    re.IGNORECASE,
 )
 _ROLE = re.compile(
     r"^\s*(?:system|assistant|user|human|developer|tool|ai)\s*:|<\|\w+|\|>|\[/?INST\]|<</?SYS>>|"
     r"^\s*#{2,}\s*(?:system|instruction|response|user|assistant)",
     re.IGNORECASE | re.MULTILINE,
 )
+_RULES = (
+    r"(?:instructions?|rules?|prompts?|guidelines?|guidance|polic(?:y|ies)|"
+    r"restrictions?|limits|filters?|safety|strateg(?:y|ies))"
+)
+_PEOPLE = (
+    r"(?:customers?|users?|callers?|passengers?|travellers?|guests?|clients?|patients?|people|they|somebody|someone)"
+)
 _APPEAL = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b[^.]{0,30}\b(?:previous|prior|above|earlier|preceding|other|all|any|your)"
-    r"\b[^.]{0,20}\b(?:instruction|rule|prompt|guideline|guidance|polic|restriction|message|strateg)|"
-    r"\bsystem (?:prompt|message)\b|\b(?:language|ai) model\b|\bas an ai\b|\byou are now\b|\bjailbreak|"
-    r"\bdeveloper mode\b|\bnew instructions\b|\bpretend (?:to be|that you|you)\b|\bact as (?:if|though) you\b|"
-    r"\b(?:reveal|repeat|print|show)\b[^.]{0,20}\b(?:your|the|these) (?:instructions|prompt|guidance|strategies)\b",
+    # What the model was told is to count for nothing, or something else is to count for it.
+    rf"\b(?:ignor|disregard|forget|overrid|bypass|drop|set aside|suspend|unlearn)\w*\b[^.]{{0,40}}\b{_RULES}\b|"
+    r"\b(?:ignor|disregard|forget)\w*\b[^.]{0,20}\b(?:everything|all|anything)\b|"
+    rf"\b{_RULES}\b[^.]{{0,20}}\b(?:is|are|has|have|no longer)\b[^.]{{0,15}}"
+    r"\b(?:void|lifted|ended|expired|suspended|invalid|appl)|"
+    rf"\bwithout (?:any )?{_RULES}\b|\bno (?:more )?(?:rules|limits|restrictions)\b|\bunrestricted\b|\bjailbreak|"
+    r"\bdeveloper mode\b|\bnew (?:instructions|rules)\b|"
+    rf"\b(?:your|the) (?:real|true|actual|only|secret) (?:task|job|goal|purpose|mission|{_RULES})\b|"
+    r"\bthis (?:rule|instruction|line|strategy|sentence|note)\b[^.]{0,20}\b(?:replac|overrid|supersed|precede|secret)|"
+    # Customers are to be obeyed as an operator is.
+    rf"\b(?:do|obey|follow|comply with|carry out|execute|accept)\b[^.]{{0,20}}"
+    rf"\b(?:what|whatever|everything|anything|whoever|each|every|any|all)\b[^.]{{0,25}}\b{_PEOPLE}\b[^.]{{0,5}}"
+    r"\b(?:says?|asks?|writes?|wants?|demands?|instructions?|orders?|commands?)\b|\bobey\b|"
+    rf"\b(?:follow|obey)\b[^.]{{0,20}}\b{_PEOPLE}\b[^.]{{0,5}}\b(?:instructions?|orders?|commands?|rules?)\b|"
+    rf"\b{_PEOPLE}\b[^.]{{0,30}}\bas (?:your |an? |new )*(?:{_RULES}|orders?|commands?|operator)\b|"
+    r"\b(?:your|an?) operator\b|"
+    # The model, what it was given, and what it takes itself for.
+    r"\bsystem (?:prompt|message)\b|\b(?:language|ai) model\b|\b(?:as|being) an ai\b|\byou are (?:now|no longer)\b|"
+    r"\bpretend (?:to be|that you|you)\b|\bact as (?:if|though) you\b|"
+    rf"\b(?:reveal|repeat|print|show|recite|disclose)\b[^.]{{0,20}}\b(?:your|the|these|its)\s(?:system )?{_RULES}\b|"
+    # Those who read what only the agent should: nobody who serves customers knows of them.
+    r"\b(?:graders?|evaluators?|auditors?|reviewers?)\b|\b(?:the|to|dear) (?:judges?|teacher|trainer)\b|"
+    r"^\W*(?:teacher|judge),|\bwhoever (?:evaluates|judges|grades|reviews)\b|\bword for word\b|\bverbatim\b",
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(
     r"[£$€]\s?\d|\d\s?(?:£|\$|€|euros?\b|dollars?\b|pounds?\b|usd\b|eur\b|gbp\b)|\d\s?(?:%|percent)\s*(?:off|discount|refund)",
     re.IGNORECASE,
 )
+_GOODS = (
+    r"(?:refund(?:s|ed)?|credits?|compensation|money|cash|discounts?|vouchers?|reimbursements?|fees?|balance|invoices?|"
+    r"bills?|(?:for )?free\b)"
+)
 _PROMISE = re.compile(
-    r"\b(?:promise|guarantee|assure|pledge|grant|award|give|pay)\b[^.;]{0,40}"
-    r"\b(?:refund(?:s|ed)?|credits?|compensation|money|cash|discounts?|vouchers?|reimbursement|"
-    r"free (?:month|upgrade|service|flight)s?)\b",
+    r"\b(?:promise|guarantee|assure|pledge|grant|award|give|pay|approve|waive|hand(?: out)?|issue|let them)\b"
+    rf"[^.;]{{0,40}}\b{_GOODS}\b|"
+    rf"\boffer\b[^.;]{{0,12}}\b(?:refund|credit|compensation|money|cash|discount|voucher|reimbursement|free)\b|"
+    r"\bcancel\b[^.;]{0,20}\b(?:balance|invoice|bill|debt)\b|"
+    r"(?:^|[.;:,]\s+|\b(?:always|immediately|simply|just|then|and)\s+)"
+    r"(?:refund|reimburse|compensate|waive|credit|write off|pay|knock [^.;]{0,8}off|cover (?:the|all|every))\s",
     re.IGNORECASE,
 )
+_SPARED = re.compile(r"\b(?:not|n't|no longer|never) (?:have|need) to pay\b|\bneed not pay\b", re.IGNORECASE)
 _NEGATION = re.compile(
     r"\b(?:never|not|no|none|don't|doesn't|can't|cannot|won't|shouldn't|mustn't|avoid|refrain|stop|without|instead of|"
     r"rather than|unless|forbidden|nor)\b|n't\b",
@@ -84,7 +133,7 @@ def lint_text(text: str) -> tuple[str, ...]:
     checks = (
         ("too long", len(plain.split()) > WORDS),
         ("not an instruction", _speaks(plain)),
-        ("personal data", bool(_EMAIL.search(plain) or _NUMBER.search(plain))),
+        ("personal data", any(found.search(plain) for found in (_EMAIL, _NUMBER, _NAMED))),
         ("link", bool(_LINK.search(_EMAIL.sub("", plain)))),
         ("code", bool(_CODE.search(plain))),
         ("role marker", bool(_ROLE.search(plain))),
@@ -165,6 +214,8 @@ def _speaks(text: str) -> bool:
 
 def _promises(text: str) -> bool:
     """An amount, or money promised; "never promise a refund" is the opposite of a promise."""
+    if _SPARED.search(text):
+        return True
     for sentence in re.split(r"(?<=[.;!])\s+", text):
         if any(not _NEGATION.search(sentence[: m.start()]) for p in (_AMOUNT, _PROMISE) for m in p.finditer(sentence)):
             return True
