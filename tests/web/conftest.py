@@ -93,17 +93,25 @@ def furnish(library: Library) -> None:
     library.store(Batch((OUTAGE, BILL), STRATEGIES, found, use=Use("Helpdesk")), "20261121-090000-aaaa", "1")
 
 
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once, because making it takes longer than most tests of it."""
+    place = tmp_path_factory.mktemp("furnished") / "p.db"
+    with Database.open(place) as opened:
+        furnish(Library(opened))
+    return place
+
+
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
+def db(furnished: Path, tmp_path: Path) -> Iterator[Database]:
+    shutil.copy(furnished, tmp_path / "p.db")
     with Database.open(tmp_path / "p.db") as opened:
         yield opened
 
 
 @pytest.fixture
 def house(db: Database) -> House:
-    library = Library(db)
-    furnish(library)
-    return House(Desk(library), Runs(db))
+    return House(Desk(Library(db)), Runs(db))
 
 
 @pytest.fixture

@@ -188,6 +188,16 @@ async def test_what_is_not_there_is_said_in_words(visitor: Visitor) -> None:
     assert (await visitor.get("/strategies/st-sorry/approve")).status_code == 405
 
 
+async def test_what_was_done_is_said_however_long_the_search_and_the_wording(visitor: Visitor) -> None:
+    await visitor.get("/strategies/st-sorry")
+    await visitor.post("/strategies/st-sorry/edit", {"text": "Sorry \N{PARTY POPPER}" * 400})
+    page = await visitor.post(f"/strategies/st-sorry/approve?q={'trouble+' * 90}")
+    assert "Approved: Sorry" in page.text
+    assert all(len(value) < 4000 for value in page.history[0].headers.get_list("set-cookie")), (
+        "browsers drop longer ones"
+    )
+
+
 async def test_a_defect_is_told_as_one_and_shows_nothing_of_itself(house: House) -> None:
     class Broken(Desk):
         def trail(self, *_: object, **__: object) -> NoReturn:

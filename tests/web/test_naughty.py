@@ -44,7 +44,7 @@ class Parsed(HTMLParser):
 
 async def test_what_is_searched_for_stands_in_the_field_again(visitor: Visitor) -> None:
     plain = Parsed((await visitor.get("/queue?q=nothing-has-this")).text)
-    for text in STRINGS[::3]:
+    for text in STRINGS[::6]:
         page = Parsed((await visitor.http.get("/queue", params={"q": text})).text)
         assert text[:300] in page.values, text
         assert page.active == plain.active, text
@@ -88,7 +88,7 @@ async def test_whoever_says_it_a_page_has_no_element_more(visitor: Visitor, hous
     """Ids of what was learned come from a file that somebody may have imported."""
     library = house.desk.library
     known = Parsed((await visitor.get("/strategies/st-sorry")).text)
-    for text in STRINGS[::9]:
+    for text in STRINGS[::14]:
         home = Scenario("sc-" + text[:40], text, tags=(text,))
         library.put_scenario(home, text)
         library.put_strategy(Strategy("st-" + text[:40], text, text, home.id, measured="accepted"), text)

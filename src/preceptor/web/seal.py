@@ -19,6 +19,8 @@ COOKIE = "preceptor"
 SAID = "preceptor-said"
 FIELD = "seal"
 """The hidden field of every form."""
+TEXT, LINK = 300, 600
+"""Longest parts of a message: browsers drop a cookie of more than 4,096 bytes, and a cut link leads nowhere."""
 _SHORTEST = 40
 
 Tone = Literal["good", "bad"]
@@ -60,7 +62,9 @@ def put(response: Response, value: str, request: HTTPConnection) -> None:
 
 def say(response: Response, said: Said, value: str, request: HTTPConnection) -> None:
     """Leave a message for the page that comes next."""
-    body = base64.urlsafe_b64encode(orjson.dumps([said.text[:600], said.tone, said.link[:1000]])).decode()
+    body = base64.urlsafe_b64encode(
+        orjson.dumps([said.text[:TEXT], said.tone, said.link if len(said.link) <= LINK else ""])
+    ).decode()
     _set(response, SAID, f"{body}.{_mark(value, body)}", request, seconds=60)
 
 
