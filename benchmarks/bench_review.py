@@ -50,6 +50,10 @@ def addresses(desk: Desk, chance: random.Random) -> Iterator[tuple[str, str]]:
     yield "strategy", f"/strategies/{bit(line.id)}"
     yield "strategy in a search", f"/strategies/{bit(line.id)}?q={word}&sort=effect&state=all"
     yield "all at once", f"/queue/all?q={word}"
+    yield "releases", "/releases"
+    if releases := desk.library.releases():
+        yield "release", f"/releases/{releases[0].hash}"
+    yield "map", "/map"
     yield "trail", "/trail"
     yield "trail, one strategy", f"/trail?subject={bit(line.id)}"
 

@@ -159,11 +159,12 @@ class Shelf:
     def scenario_rows(self, ids: Iterable[str] | None = None) -> dict[str, Any]:
         return {row.id: row for row in self._latest(tables.scenarios, ids)}
 
-    def strategy_rows(self, ids: Iterable[str] | None = None) -> dict[str, Any]:
-        return {row.id: row for row in self._latest(tables.strategies, ids)}
+    def strategy_rows(self, ids: Iterable[str] | None = None, **held: str) -> dict[str, Any]:
+        """By id, in its order: all of them, or these, or those whose columns hold what is given."""
+        return {row.id: row for row in self._latest(tables.strategies, ids, **held)}
 
-    def _latest(self, table: sa.Table, ids: Iterable[str] | None) -> Iterator[Any]:
-        wanted = sa.select(table).where(table.c.library == self.library, table.c.latest).order_by(table.c.id)
+    def _latest(self, table: sa.Table, ids: Iterable[str] | None, **held: str) -> Iterator[Any]:
+        wanted = sa.select(table).filter_by(library=self.library, latest=True, **held).order_by(table.c.id)
         if ids is None:
             yield from self.connection.execute(wanted)
             return

@@ -311,15 +311,10 @@ def guidance(shelf: Shelf, which: Which) -> Guidance:
     """What a student would be given, through a shelf."""
     use, scenarios = shelf.use(), _scenarios(shelf)
     homes: set[str | None] = {None, *(scenario.id for scenario in scenarios)}
-    everything = (strategy_of(row) for row in shelf.strategy_rows().values())
-    chosen = tuple(s for s in everything if s.scenario in homes and _belongs(s, which))
+    held = {"decision": "approved"} if which == "approved" else {"measured": "accepted"}
+    near = (strategy_of(row) for row in shelf.strategy_rows(**held).values())
+    chosen = tuple(s for s in near if s.scenario in homes and (which == "approved" or usable(s)))
     return Guidance(use.domain, scenarios, chosen, use.placement, use.false_injections, use.foreign)
-
-
-def _belongs(strategy: Strategy, which: Which) -> bool:
-    if which == "approved":
-        return strategy.decision == "approved"
-    return usable(strategy)
 
 
 def approved_among(shelf: Shelf, approved: Guidance, ids: Sequence[str]) -> Guidance:
