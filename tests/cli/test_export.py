@@ -48,7 +48,7 @@ def test_each_kind_is_written_line_by_line(
     assert (code, f"{count} examples (simulated) from 4 conversations." in err) == (0, True)
     lines = (tmp_path / "data.jsonl").read_text("utf-8").splitlines()
     assert len([json.loads(line) for line in lines]) == count
-    assert f"{ASKED} Order [number 1]." in lines[0]
+    assert f"{ASKED} Order [order 1]." in lines[0]
 
 
 def test_standard_output_is_nothing_but_json(preceptor: Command, evaluated: tuple[Path, str]) -> None:

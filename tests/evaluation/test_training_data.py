@@ -201,10 +201,10 @@ def test_customers_data_becomes_placeholders_that_agree() -> None:
     for datum in ("Roberta", "Quill", "4711", "1234567", "ro@example"):
         assert datum not in text
     asked, call, told, answer = shown["messages"][1:]
-    assert "order [code 1]" in asked["content"]
-    assert call["tool_calls"][0]["function"]["arguments"] == {"order": "[code 1]"}
-    assert json.loads(told["content"])["order"] == "[code 1]"
-    assert "[name 1], order [code 1] comes at 16; we wrote to [e-mail 1]. Call 0800 555." in answer["content"]
+    assert "order [order 1]" in asked["content"]
+    assert call["tool_calls"][0]["function"]["arguments"] == {"order": "[order 1]"}
+    assert json.loads(told["content"])["order"] == "[order 1]"
+    assert "[name 1], order [order 1] comes at 16; we wrote to [e-mail 1]. Call 0800 555." in answer["content"]
 
 
 def test_what_the_domain_itself_says_is_no_secret() -> None:
@@ -234,14 +234,14 @@ def test_openai_has_no_kto() -> None:
 
 def test_openai_keeps_arguments_as_text() -> None:
     (shown,) = [row(example, "openai", TOOLS) for example in found("sft", PRIVATE)]
-    assert json.loads(shown["messages"][2]["tool_calls"][0]["function"]["arguments"]) == {"order": "[code 1]"}
+    assert json.loads(shown["messages"][2]["tool_calls"][0]["function"]["arguments"]) == {"order": "[order 1]"}
     assert shown["tools"][0]["function"]["name"] == "track"
 
 
 def test_sharegpt_alternates() -> None:
     (shown,) = [row(example, "sharegpt", TOOLS) for example in found("sft", PRIVATE)]
     assert [turn["from"] for turn in shown["conversations"]] == ["human", "function_call", "observation", "gpt"]
-    assert json.loads(shown["conversations"][1]["value"]) == {"name": "track", "arguments": {"order": "[code 1]"}}
+    assert json.loads(shown["conversations"][1]["value"]) == {"name": "track", "arguments": {"order": "[order 1]"}}
     assert shown["system"].startswith(DOMAIN.role)
     assert json.loads(shown["tools"])[0]["name"] == "track"
 

@@ -103,8 +103,6 @@ def test_a_row_that_cannot_be_read_is_skipped_with_line_and_reason(row: object, 
 def test_what_is_no_log_at_all_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="There is no log"):
         list(read(tmp_path / "none.jsonl"))
-    with pytest.raises(SettingsError, match="one object on each line"):
-        list(read(log(tmp_path, [{"messages": [HELLO]}])))
     with pytest.raises(SettingsError, match="cannot be read"):
         list(read(tmp_path))
 

@@ -13,6 +13,7 @@ import preceptor
 from preceptor.errors import Conflict
 from preceptor.library import cases, tables
 from preceptor.llm import ledger
+from preceptor.logs import tables as log_tables
 from preceptor.serving import tables as serving_tables
 from preceptor.storage import migrations, records, runs, signals, vectors
 from preceptor.storage.database import Database, metadata
@@ -20,7 +21,7 @@ from preceptor.web import tables as web_tables
 
 from .steps import NOT_OURS, STEPS, make, rows, unopened
 
-ROOMS = (cases, tables, ledger, records, runs, signals, serving_tables, vectors, web_tables)
+ROOMS = (cases, tables, ledger, log_tables, records, runs, signals, serving_tables, vectors, web_tables)
 
 
 def test_migrations_make_what_the_rooms_declare(db: Database) -> None:

@@ -25,6 +25,7 @@ from preceptor.cli import (
     judge,
     keys,
     library,
+    logs,
     report,
     review,
     runs,
@@ -54,6 +55,7 @@ app.command()(transfer.transfer)
 app.add_typer(judge.app, name="judge")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
+app.add_typer(logs.app, name="logs")
 app.add_typer(library.app, name="library")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cases.app, name="cases")

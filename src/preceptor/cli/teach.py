@@ -22,9 +22,11 @@ def teach(
         typer.Option(metavar="RUN", help="Go on with a run that was stopped, by its id or the beginning of it."),
     ] = None,
     logs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="FILE", help="Conversations to learn from beside simulated ones: OpenAI-messages or STAR JSONL."
+            metavar="FILE|SOURCE",
+            help="Conversations to learn from beside simulated ones: a file, a source of `preceptor logs`, or "
+            "`imported` for all of them; teaching.logs if not given.",
         ),
     ] = None,
     yes: YesOption = False,
@@ -46,13 +48,13 @@ def teach(
     bounds = [] if limit is None else [f"budget.calls={limit}"]
     loaded = Project.load(project, [*(overrides or ()), *bounds])
     if resume is None:
-        _estimate(loaded, logs or [], quiet=json)
+        _estimate(loaded, logs, quiet=json)
         if dry_run:
             return
         confirm(yes)
     providers = loaded.providers()  # before there is a run, so that a wrong name or a missing key leaves none behind
     with loaded.database(create=True) as db:
-        lessons = TeachingRun.resume(loaded, db, resume) if resume else TeachingRun.begin(loaded, db, logs or ())
+        lessons = TeachingRun.resume(loaded, db, resume) if resume else TeachingRun.begin(loaded, db, logs)
         taught = run(lessons, providers, json=json, options=overrides or (), limit=limit)
     if not json:
         _tell(taught)
@@ -81,21 +83,26 @@ def run(
     return running.run(job, providers, json=json, options=options, limit=limit)
 
 
-def _estimate(project: "Project", logs: list[Path], *, quiet: bool) -> None:
+def _estimate(project: "Project", logs: list[str] | None, *, quiet: bool) -> None:
+    from contextlib import nullcontext
+
     from preceptor.cli.running import show_estimate
-    from preceptor.settings.teaching import logged
+    from preceptor.settings.teaching import logged, named
     from preceptor.teaching.estimate import estimate
     from preceptor.teaching.moments import draw_logged, occasions
 
     settings, faults = project.settings.teaching, list[str]()
-    drawn = draw_logged(logged(logs, faults.append), settings.logged_conversations, settings.seed)
+    wanted = settings.logs if logs is None else logs
+    # An estimate leaves nothing behind, so the database is opened only for what must be in it.
+    with nullcontext() if all(Path(log).exists() for log in wanted) else project.database(create=True) as db:
+        drawn = draw_logged(logged(named(wanted, db), faults.append, db), settings.logged_conversations, settings.seed)
     moments = sum(1 for conversation in drawn for _ in occasions(conversation))
     shares = estimate(project.domain(), settings, moments)
     if quiet:
         return
     for fault in faults:
         typer.echo(fault, err=True)
-    notes = [f"Logs: {len(drawn):,} conversations, {moments:,} answers to compare."] if logs else []
+    notes = [f"Logs: {len(drawn):,} conversations, {moments:,} answers to compare."] if wanted else []
     show_estimate(project, shares, *notes)
 
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations, takewhile
 from typing import Literal
 
-import orjson
-
 from preceptor.dialogue.agents import system_message
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.dialogue.domain import Domain
@@ -23,7 +21,7 @@ from preceptor.evaluation.results import Duel, Guided, Served
 from preceptor.judging.verdicts import Comparison
 from preceptor.library.model import Guidance
 from preceptor.library.redaction import Redaction
-from preceptor.llm.messages import Message, ToolCall
+from preceptor.llm.messages import Message
 from preceptor.storage.canonical import content_hash
 from preceptor.student.slot import place, render
 
@@ -113,8 +111,8 @@ class Framing:
         redaction = Redaction.of(contexts, system_message(self.domain).content)
 
         def clean(message: Message) -> Message:
-            calls = tuple(_clean_call(redaction, call) for call in message.tool_calls)
-            return replace(message, content=redaction.text(message.content), tool_calls=calls)
+            calls = tuple(replace(call, arguments=redaction.json(call.arguments)) for call in message.tool_calls)
+            return replace(message, content=redaction.json(message.content), tool_calls=calls)
 
         prompt = tuple(map(clean, example.prompt))
         match example:
@@ -278,28 +276,3 @@ def _whole(served: Served) -> bool:
 def _rated(served: Served) -> float:
     assert served.satisfaction is not None
     return served.satisfaction
-
-
-def _clean_call(redaction: Redaction, call: ToolCall) -> ToolCall:
-    """Arguments stay JSON: a number that is data becomes a text."""
-    try:
-        arguments = orjson.dumps(_clean_value(redaction, orjson.loads(call.arguments))).decode()
-    except orjson.JSONDecodeError:
-        arguments = redaction.text(call.arguments)
-    return replace(call, arguments=arguments)
-
-
-def _clean_value(redaction: Redaction, value: object) -> object:
-    match value:
-        case str():
-            return redaction.text(value)
-        case bool() | None:
-            return value
-        case int() | float():
-            said = redaction.text(str(value))
-            return value if said == str(value) else said
-        case list():
-            return [_clean_value(redaction, item) for item in value]
-        case dict():
-            return {key: _clean_value(redaction, item) for key, item in value.items()}
-    return value

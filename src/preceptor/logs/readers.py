@@ -1,31 +1,25 @@
 """Conversations of people and machines, read from files. One row at a time: a log may be larger than memory.
 
-Two forms are known and told apart row by row:
-
-- OpenAI messages, a JSON object a line: ``{"messages": […]}`` with tool calls, and optionally ``id``, ``outcome``
-  (how it ended), ``reward`` and ``tags``. System messages are not turns and are left out, and so is thinking.
-- STAR (Mosig et al. 2020, arXiv 2010.11853): ``{"turns": [{"speaker": …}]}``. What customers were instructed to do is
-  not a turn. The task's name is kept as a tag, for measuring; tags are never shown to a model.
-
-A row that cannot be read is skipped with its line and the reason; the rest is read.
+The form is found out row by row (`forms`, `exchanges`, `mapping`), or said. A row that cannot be read is skipped with
+its line and the reason; the rest is read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import orjson
+from preceptor.dialogue.conversation import Conversation
+from preceptor.errors import SettingsError
+from preceptor.logs import exchanges, forms, mapping
+from preceptor.logs.rows import Row, Source, Unreadable, parse
+from preceptor.logs.spool import Spool
+from preceptor.logs.talk import Talk
 
-from preceptor.dialogue.conversation import Conversation, Ending, Party, Turn
-from preceptor.errors import NotFound, Rejected, SettingsError
-from preceptor.llm.messages import Message, ToolCall
-from preceptor.llm.thinking import split_thinking
-from preceptor.llm.wire import parse_messages
-
+__all__ = ["FORMS", "Log", "Skipped", "Unreadable", "conversation_of", "parse", "read"]
+TABLE = "table"
+FORMS = (*forms.FORMS, *exchanges.FORMS, TABLE)
 _KEPT = 100
-_ENDINGS: tuple[Ending, ...] = get_args(Ending)
-_PARTIES: Mapping[str, Party] = {"user": "customer", "assistant": "agent", "tool": "tool"}
 
 
 @dataclass(frozen=True)
@@ -33,137 +27,118 @@ class Skipped:
     """A row that could not be read."""
 
     line: int
-    """From 1."""
+    """From 1; of a JSON list its element, of a table its row."""
     reason: str
-
-
-class Unreadable(Exception):
-    """Why a row cannot be read."""
 
 
 class Log:
     """A file of conversations. Iterate over it, as often as you like."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: str | None = None, columns: mapping.Columns | None = None) -> None:
         self.path = path
         self.skipped: list[Skipped] = []
         """The first hundred rows the last iteration could not read."""
         self.skipped_rows = 0
         """How many there were."""
+        self.rejected: Callable[[Skipped], None] | None = None
+        """Hears of each of them."""
+        self.forms: set[str] = set()
+        """Those the last iteration met."""
+        self._form, self._columns = form, columns
+        self._source: Source | None = None
+        self._table: mapping.Columns | None = None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(bytes read so far, bytes in all)."""
+        return (self._source.position, self._source.size) if self._source else (0, 0)
 
     def __iter__(self) -> Iterator[Conversation]:
-        """Raises: NotFound, SettingsError: there is no such file, it cannot be opened, or it is no JSONL at all."""
-        self.skipped, self.skipped_rows = [], 0
-        for line, row in self._rows():
-            try:
-                yield conversation_of(parse(row), self.path.stem, line)
-            except Unreadable as fault:
-                self.skipped_rows += 1
-                if len(self.skipped) < _KEPT:
-                    self.skipped.append(Skipped(line, str(fault)))
+        """Raises: NotFound, SettingsError: there is no such file, it cannot be opened, or its columns do not tell."""
+        for line, talk in self.talks():
+            yield _conversation(talk, self.path.stem, line)
 
-    def _rows(self) -> Iterator[tuple[int, bytes]]:
+    def talks(self) -> Iterator[tuple[int, Talk]]:
+        """(where it begins, conversation). Raises: as above"""
+        self.skipped, self.skipped_rows, self.forms = [], 0, set()
+        columns = self._table = self._columns
+        delimiter, sheet = (columns.delimiter, columns.sheet) if columns else (None, None)
+        self._source = source = Source(self.path, self.skip, delimiter=delimiter, sheet=sheet)
+        with Spool() as spool:
+            for row in source:
+                yield from self._row(row, source, spool)
+            for key, parts in spool.groups():
+                try:
+                    yield parts[0][0], self._together(key, [part for _, part in parts])
+                except Unreadable as fault:
+                    self.skip(parts[0][0], str(fault))
+
+    def skip(self, line: int, reason: str) -> None:
+        self.skipped_rows += 1
+        skipped = Skipped(line, reason)
+        if len(self.skipped) < _KEPT:
+            self.skipped.append(skipped)
+        if self.rejected:
+            self.rejected(skipped)
+
+    def _row(self, row: Row, source: Source, spool: Spool) -> Iterator[tuple[int, Talk]]:
+        """What of a row is a conversation; parts of one wait in the spool."""
+        form = self._form or self._found(row.data, source)
+        if form:
+            self.forms.add(form)
         try:
-            with self.path.open("rb") as file:
-                for line, row in enumerate(file, 1):
-                    if line == 1 and row.lstrip().startswith(b"["):
-                        raise SettingsError(f"{self.path}: holds a JSON list; a log has one object on each line.")
-                    if row.strip():
-                        yield line, row
-        except FileNotFoundError:
-            raise NotFound(f"There is no log file {str(self.path)!r}.") from None
-        except OSError as fault:
-            raise SettingsError(f"{self.path}: cannot be read: {fault.strerror}.") from None
+            if form == TABLE:
+                self._turn(row, source, spool)
+            elif form in exchanges.FORMS:
+                for key, part in exchanges.parts_of(row.data, form):
+                    spool.put(key, row.number, [form, asdict(part)])
+            else:
+                yield row.number, forms.talk_of(row.data, form)
+        except Unreadable as fault:
+            self.skip(row.number, str(fault))
+        except (TypeError, ValueError):
+            self.skip(row.number, "Holds what is no text, or a number that JSON has no room for.")
+
+    def _found(self, data: Mapping[str, Any], source: Source) -> str | None:
+        if self._columns is not None:
+            return TABLE
+        if (form := exchanges.form_of(data)) or not source.headings:
+            return form if form and not forms.form_of(data) else forms.form_of(data)
+        return TABLE
+
+    def _turn(self, row: Row, source: Source, spool: Spool) -> None:
+        """Raises: Unreadable, SettingsError: its columns do not tell"""
+        columns = self._table = self._table or mapping.usual(source.headings or tuple(row.data))
+        if columns is None:
+            raise mapping.unknown(source.headings or tuple(row.data), self.path)
+        if source.headings:  # rows of JSON may leave out what is empty
+            mapping.check(columns, source.headings, self.path)
+        if (part := mapping.part_of(row.data, columns)) is not None:
+            spool.put(part[0], row.number, [TABLE, part[1]])
+
+    def _together(self, key: str, parts: list[Any]) -> Talk:
+        found = [part for form, part in parts]
+        if parts[0][0] == TABLE and self._table:
+            return mapping.talk_of(key, found, self._table)
+        return exchanges.talk_of(key, found)
 
 
-def read(path: Path) -> Log:
-    """The conversations of a log file, its form found out row by row."""
-    return Log(path)
+def read(path: Path, form: str | None = None, columns: mapping.Columns | None = None) -> Log:
+    """The conversations of a log file. `form`: one of `FORMS`; found out row by row when not given. `columns`: of a
+    table with one turn a row, be it CSV, Excel or JSON lines.
 
-
-def parse(row: bytes) -> Mapping[str, Any]:
-    """Raises: Unreadable"""
-    try:
-        data = orjson.loads(row)
-    except orjson.JSONDecodeError as fault:
-        raise Unreadable(f"Not valid JSON: {fault}.") from None
-    if not isinstance(data, dict):
-        raise Unreadable("Not a JSON object.")
-    return data
+    Raises:
+        SettingsError: there is no such form.
+    """
+    if form is not None and form not in FORMS:
+        raise SettingsError(f"There is no form {form!r}; there are: {', '.join(FORMS)}.")
+    return Log(path, form, columns)
 
 
 def conversation_of(data: Mapping[str, Any], log: str, line: int) -> Conversation:
-    """A row of either form. Raises: Unreadable"""
-    if "messages" in data:
-        read, turns, tags = "messages", _openai_turns(data["messages"]), _openai_tags(data)
-    elif "turns" in data:
-        read, turns, tags = "turns", _star_turns(data["turns"]), _star_tags(data)
-    else:
-        raise Unreadable("Neither `messages` nor `turns` is there.")
-    if not any(turn.party == "customer" for turn in turns):
-        raise Unreadable(f"`{read}` holds nothing a customer said.")
-    customer = data.get("id", line)
-    return Conversation(turns, _ending(data), f"{log}:{customer}", log, tags)
+    """A row that is a conversation. Raises: Unreadable"""
+    return _conversation(forms.talk_of(data), log, line)
 
 
-def _ending(data: Mapping[str, Any]) -> Ending:
-    return next((ending for ending in _ENDINGS if ending == data.get("outcome")), "open")
-
-
-def _openai_turns(messages: object) -> tuple[Turn, ...]:
-    try:
-        parsed = parse_messages(messages)
-    except Rejected as fault:
-        raise Unreadable(str(fault)) from None
-    return tuple(_turn(message) for message in parsed if message.role != "system")
-
-
-def _turn(message: Message) -> Turn:
-    text, _ = split_thinking(message.content) if message.role == "assistant" else (message.content, None)
-    return Turn(_PARTIES[message.role], text, message.tool_calls, message.tool_call_id)
-
-
-def _openai_tags(data: Mapping[str, Any]) -> tuple[str, ...]:
-    tags = data.get("tags") or []
-    if not isinstance(tags, list):
-        raise Unreadable("`tags` must be a list.")
-    measured = [f"{name}:{data[name]}" for name in ("outcome", "reward") if data.get(name) is not None]
-    return (*(str(tag) for tag in tags), *measured)
-
-
-def _star_tags(data: Mapping[str, Any]) -> tuple[str, ...]:
-    return (f"task:{data['task']}",) if "task" in data else ()
-
-
-def _star_turns(turns: object) -> tuple[Turn, ...]:
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise Unreadable("`turns` must be a list of objects.")
-    said = [turn for turn in turns if turn.get("speaker") != "customer_instruction"]
-    call, result = 0, []
-    for place, turn in enumerate(said):
-        call += turn.get("speaker") == "tool_call"
-        try:
-            result.append(_star_turn(turn, f"call-{call}"))
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise Unreadable(f"`turns[{place}]` is not of STAR's form.") from None
-    return tuple(result)
-
-
-def _star_turn(turn: Mapping[str, Any], call: str) -> Turn:
-    speaker = turn["speaker"]
-    if speaker in ("customer", "agent"):
-        return Turn(speaker, turn["text"].strip())
-    if speaker == "tool_call":
-        return Turn("agent", "", (ToolCall(call, turn["api"], _arguments(turn["constraints"])),))
-    if speaker == "tool_result":
-        return Turn("tool", _json(turn["item"]), tool_call_id=call)
-    raise ValueError(speaker)
-
-
-def _arguments(constraints: Sequence[Mapping[str, Any]]) -> str:
-    """A list of one-entry objects, as the object it stands for."""
-    return _json({name: value for constraint in constraints for name, value in constraint.items()})
-
-
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
+def _conversation(talk: Talk, log: str, line: int) -> Conversation:
+    return Conversation(talk.turns, talk.ending, f"{log}:{talk.id or line}", log, talk.tags)

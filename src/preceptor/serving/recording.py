@@ -179,14 +179,14 @@ def _without_data(messages: Sequence[Message]) -> list[Message]:
     turns = tuple(Turn(PARTIES[message["role"]], message["content"]) for message in messages)
     redaction = Redaction.of([Context(turns)])
     return [
-        {**message, "content": redaction.text(message["content"]), **_called(message, redaction)}
+        {**message, "content": redaction.json(message["content"]), **_called(message, redaction)}
         for message in messages
     ]
 
 
 def _called(message: Message, redaction: Redaction) -> Message:
     calls = [
-        {**call, "function": {**call["function"], "arguments": redaction.text(call["function"]["arguments"])}}
+        {**call, "function": {**call["function"], "arguments": redaction.json(call["function"]["arguments"])}}
         for call in message.get("tool_calls", ())
     ]
     return {"tool_calls": calls} if calls else {}

@@ -15,11 +15,12 @@ import pydantic
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import Domain
-from preceptor.errors import Conflict, SettingsError
+from preceptor.errors import Conflict, NotFound, SettingsError
 from preceptor.library.model import Guidance
 from preceptor.library.rows import Reach, Use
 from preceptor.library.store import Batch, Library
 from preceptor.logs.readers import read
+from preceptor.logs.store import Store
 from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.project import Project
 from preceptor.settings.team import Team
@@ -30,6 +31,10 @@ from preceptor.teaching.settings import Teaching
 from preceptor.teaching.teach import Taught, teach
 
 KIND = "teach"
+IMPORTED = "imported"
+"""Stands for all sources of imported conversations."""
+SOURCE = "imported:"
+"""Before a source's name, where a file's path may stand as well."""
 SHOWN = 3
 """Rows of a log that could not be read and are told of with the reason."""
 _GUIDANCE = pydantic.TypeAdapter(Guidance)
@@ -47,27 +52,30 @@ class TeachingRun:
     settings: Teaching
     start: Guidance
     """The library it goes on from."""
-    logs: tuple[Path, ...]
+    logs: tuple[str, ...]
+    """Files, and sources of imported conversations (`SOURCE` before their names)."""
 
     @classmethod
-    def begin(cls, project: Project, db: Database, logs: Sequence[Path] = ()) -> "TeachingRun":
+    def begin(cls, project: Project, db: Database, logs: Sequence[str | Path] | None = None) -> "TeachingRun":
         """A new run from the project's settings, its domain and what its library holds now.
 
+        `logs`: files or sources of imported conversations; `teaching.logs` when not given.
+
         Raises:
-            NotFound, SettingsError: the domain cannot be read.
+            NotFound, SettingsError: the domain cannot be read, or there is no such log.
         """
         settings, domain = project.settings.teaching, project.domain()
         held = project.library(db).guidance("accepted")
         start = held if held.scenarios else Guidance(domain.name, false_injections=settings.false_injections)
-        files = tuple(path.absolute() for path in logs)
+        wanted = named(settings.logs if logs is None else logs, db)
         kept = {
             "settings": project.resolved(),
             "domain": domain.model_dump(mode="json"),
             "start": _GUIDANCE.dump_python(start, mode="json"),
-            "logs": [str(path) for path in files],
+            "logs": list(wanted),
         }
         run = Runs(db).create(KIND, kept, settings.seed)
-        return cls(project, db, run, domain, settings, start, files)
+        return cls(project, db, run, domain, settings, start, wanted)
 
     @classmethod
     def resume(cls, project: Project, db: Database, prefix: str) -> "TeachingRun":
@@ -85,7 +93,7 @@ class TeachingRun:
         domain = Domain.model_validate(kept["domain"])
         settings = Teaching.model_validate(kept["settings"]["teaching"])
         start = _GUIDANCE.validate_python(kept["start"])
-        return cls(project, db, run, domain, settings, start, tuple(map(Path, kept["logs"])))
+        return cls(project, db, run, domain, settings, start, tuple(kept["logs"]))
 
     async def teach(self, team: Team, tell: Callable[[Event], None]) -> Taught:
         """Do the run, or what is left of it: calls the ledger knows are not made again.
@@ -113,29 +121,66 @@ class TeachingRun:
             judge=models["judge"],
             settings=self.settings,
             start=self.start,
-            logs=logged(self.logs, lambda told: journal.hear(Note(told))),
+            logs=logged(self.logs, lambda told: journal.hear(Note(told)), self.db),
             embedder=self.project.embedder(self.db),
             tell=journal.hear,
             keep=Shelving(self, self.project.library(self.db)).keep,
         )
 
 
-def logged(paths: Sequence[Path], tell: Callable[[str], None]) -> Iterator[Conversation]:
-    """The conversations of log files, one at a time. `tell` hears, in a sentence, of rows that could not be read.
+def named(logs: Sequence[str | Path], db: Database | None) -> tuple[str, ...]:
+    """What logs are meant, so that it means the same wherever and whenever a run goes on.
 
     Raises:
-        NotFound, SettingsError: there is no such file, or nothing in it can be read.
+        NotFound: there is neither such a file nor such a source.
     """
-    for path in paths:
-        log, found = read(path), False
-        for conversation in log:
-            found = True
-            yield conversation
-        faults = "; ".join(f"line {row.line}: {row.reason.rstrip('.')}" for row in log.skipped[:SHOWN])
-        if not found:
-            raise SettingsError(f"{path}: holds no conversation{': ' + faults if faults else ''}.")
-        if faults:
-            tell(f"{path.name}: {log.skipped_rows} rows could not be read; {faults}.")
+    store = Store(db) if db else None
+    found: list[str] = []
+    for log in logs:
+        if log == IMPORTED and store:
+            found += [SOURCE + source.name for source in store.sources()]
+            if not store.sources():
+                raise NotFound("No conversations were imported yet. `preceptor logs import FILE` does.")
+        elif Path(log).exists() or not store or isinstance(log, Path):
+            found.append(str(Path(log).absolute()))
+        elif any(source.name == log for source in store.sources()):
+            found.append(f"{SOURCE}{log}")
+        else:
+            raise NotFound(f"There is no log file {log!r}, and no source of that name (`preceptor logs list`).")
+    return tuple(dict.fromkeys(found))
+
+
+def logged(
+    logs: Sequence[str | Path], tell: Callable[[str], None], db: Database | None = None
+) -> Iterator[Conversation]:
+    """The conversations of logs as `named` gives them, one at a time. `tell` hears, in a sentence, of rows that could
+    not be read.
+
+    Raises:
+        NotFound, SettingsError: there is no such file or source, or nothing in it can be read.
+    """
+    for log in map(str, logs):
+        if log.startswith(SOURCE) and db:
+            yield from Store(db).conversations(log.removeprefix(SOURCE))
+        else:
+            yield from _from_file(Path(log), tell)
+
+
+def _from_file(path: Path, tell: Callable[[str], None]) -> Iterator[Conversation]:
+    log, found = read(path), False
+    for conversation in log:
+        found = True
+        yield conversation
+    faults = "; ".join(f"line {row.line}: {row.reason.rstrip('.')}" for row in log.skipped[:SHOWN])
+    if not found:
+        raise SettingsError(f"{path}: holds no conversation{': ' + faults if faults else ''}.")
+    if faults:
+        tell(f"{path.name}: {log.skipped_rows} rows could not be read; {faults}.")
+
+
+def drawn(db: Database, source: str) -> list[str]:
+    """Teaching runs that took conversations of a source, newest first."""
+    return [run.id for run in Runs(db).list() if run.kind == KIND and f"{SOURCE}{source}" in run.settings["logs"]]
 
 
 @dataclass

@@ -19,8 +19,11 @@ class Teaching(pydantic.BaseModel):
     """At most so many rounds of conversations; the run stops by itself when nothing new is learned."""
     customers: Count = 120
     """Simulated customers per iteration."""
+    logs: tuple[str, ...] = ()
+    """Conversations to learn from beside simulated ones: files, sources of `preceptor logs`, or "imported" for all of
+    those. --logs takes their place."""
     logged_conversations: Count | None = None
-    """Conversations from --logs to learn from, at most, drawn by the seed; all of them when not given."""
+    """Conversations from logs to learn from, at most, drawn by the seed; all of them when not given."""
     max_turns: Count = 8
     """Agent turns after which a conversation is cut."""
     teacher_share: Share = 1.0

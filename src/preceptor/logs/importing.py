@@ -1,0 +1,142 @@
+"""From a file into the database: read, redacted, stored, in batches that are kept whole or not at all.
+
+What is raw stays where it was: stored is what is left after redaction, and rows that could not be read are told with
+their number and the reason, without what they held.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import orjson
+
+from preceptor.dialogue.conversation import Context, Turn
+from preceptor.library.redaction import Finder, Redaction
+from preceptor.logs.readers import Log, Skipped
+from preceptor.logs.store import Imported, Store, Stored, stored
+from preceptor.logs.talk import Talk
+
+BATCH = 5_000
+"""Turns after which what was read is stored: a commit costs a few synchronous disk writes."""
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".xlsx", ".xls", ".xlsb", ".ods")
+"""What is taken from a folder."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an import is."""
+
+    conversations: int
+    turns: int
+    read: int
+    """Bytes, of `size`."""
+    size: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an import came to."""
+
+    source: Imported
+    added: int
+    """Conversations that were not there before."""
+    known: int
+    """Conversations that were, or are twice in the file."""
+    rejected: int
+    """Rows that could not be read."""
+
+
+@dataclass
+class Redactor:
+    """Takes customers' data out of one conversation after the other, and counts."""
+
+    more: Finder | None = None
+    found: Counter[str] = field(default_factory=Counter)
+
+    def talk(self, talk: Talk) -> Talk:
+        redaction = Redaction.of([Context(talk.turns)], people=talk.names, figured=False, more=self.more)
+        turns = tuple(_clean(turn, redaction) for turn in talk.turns)
+        tags = tuple(redaction.text(tag) for tag in talk.tags)
+        name = talk.id
+        self.found.update(redaction.found)
+        if name is not None and redaction.text(name) != name:
+            # Still the same for the same conversation, so that importing it again adds nothing.
+            name = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return replace(talk, turns=turns, id=name, tags=tags, names=())
+
+    def reason(self, reason: str) -> str:
+        return Redaction.of([], figured=False).text(reason)
+
+
+def _clean(turn: Turn, redaction: Redaction) -> Turn:
+    calls = tuple(replace(call, arguments=redaction.json(call.arguments)) for call in turn.tool_calls)
+    text = redaction.json(turn.text) if turn.party == "tool" else redaction.text(turn.text)
+    return replace(turn, text=text, tool_calls=calls)
+
+
+def bring(
+    log: Log,
+    store: Store,
+    name: str,
+    *,
+    redactor: Redactor | None,
+    rejects: Path,
+    elsewhere: bool = False,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Outcome:
+    """Import a file as a source. A killed or failed import is finished by another one.
+
+    `redactor`: None keeps what customers said as it is. `rejects`: where rows that could not be read are told; the file
+    is made when there are any. `tell` hears after each batch.
+
+    Raises:
+        NotFound, SettingsError: the file cannot be read.
+        Conflict: as `Store.begin`, or another process imports.
+    """
+    with store.lock():
+        store.begin(name, str(log.path.absolute()), redacted=redactor is not None, elsewhere=elsewhere)
+        rejects.unlink(missing_ok=True)
+        log.rejected = lambda skipped: _reject(rejects, skipped, redactor)
+        seen = turns = added = 0
+        for batch in _batches(log, redactor):
+            added += store.add(name, batch)
+            seen, turns = seen + len(batch), turns + sum(talk.turns for talk in batch)
+            tell(Progress(seen, turns, *log.progress))
+        found = redactor.found if redactor else {}
+        source = store.finish(name, log.skipped_rows, sorted(log.forms), found)
+    return Outcome(source, added, seen - added, log.skipped_rows)
+
+
+def _batches(log: Log, redactor: Redactor | None) -> Iterator[list[Stored]]:
+    batch: list[Stored] = []
+    turns = 0
+    for line, talk in log.talks():
+        try:
+            batch.append(stored(redactor.talk(talk) if redactor else talk, line))
+        except (TypeError, UnicodeError):
+            log.skip(line, "Holds half of a character (a lone surrogate).")
+            continue
+        turns += batch[-1].turns
+        if turns >= BATCH:
+            yield batch
+            batch, turns = [], 0
+    if batch:
+        yield batch
+
+
+def _reject(path: Path, skipped: Skipped, redactor: Redactor | None) -> None:
+    """A reason may repeat a word of the row."""
+    reason = redactor.reason(skipped.reason) if redactor else skipped.reason
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(orjson.dumps({"line": skipped.line, "reason": reason}) + b"\n")
+
+
+def files(path: Path) -> list[tuple[str, Path]]:
+    """(name of the source, file): of a folder all that may be logs, of a file itself."""
+    if not path.is_dir():
+        return [(path.name, path)]
+    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
+    return [(one.relative_to(path.absolute().parent).as_posix(), one) for one in map(Path.absolute, found)]

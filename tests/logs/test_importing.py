@@ -1,0 +1,138 @@
+"""Conversations into the database: once each, whole or not at all, without customers' data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from preceptor.dialogue.conversation import Turn
+from preceptor.errors import Conflict, NotFound, UserError
+from preceptor.logs.importing import BATCH, Outcome, Redactor, bring, files
+from preceptor.logs.readers import Log, read
+from preceptor.logs.store import Store
+from preceptor.logs.talk import Talk
+from preceptor.storage.database import Database
+
+
+@pytest.fixture
+def db(place: str) -> Iterator[Database]:
+    with Database.open(place) as opened:
+        yield opened
+
+
+def talk(id_: object, asked: str = "Where is it?", said: str = "On its way.") -> dict[str, Any]:
+    return {"id": id_, "messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_bytes(b"".join((row if isinstance(row, bytes) else orjson.dumps(row)) + b"\n" for row in rows))
+    return path
+
+
+def take(db: Database, path: Path, name: str = "desk", *, redact: bool = True, log: Log | None = None) -> Outcome:
+    redactor = Redactor() if redact else None
+    return bring(log or read(path), Store(db), name, redactor=redactor, rejects=path.with_suffix(".rejected"))
+
+
+def test_importing_twice_adds_nothing_and_a_longer_file_what_is_new(db: Database, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", talk(1), talk(2), talk(2))
+    first = take(db, path)
+    assert (first.added, first.known, first.source.conversations, first.source.turns) == (2, 1, 2, 4)
+    again = take(db, path)
+    assert (again.added, again.known, again.source.conversations) == (0, 3, 2)
+    write(path, talk(0), talk(1), talk(2))
+    assert take(db, path).added == 1
+    found = list(Store(db).conversations("desk"))
+    assert sorted(one.customer for one in found) == ["desk:0", "desk:1", "desk:2"]
+    assert found[0].turns == (Turn("customer", "Where is it?"), Turn("agent", "On its way."))
+
+
+def test_what_two_sources_share_is_kept_until_both_are_removed(db: Database, tmp_path: Path) -> None:
+    take(db, write(tmp_path / "a.jsonl", talk(1), talk(2)), "a")
+    take(db, write(tmp_path / "b.jsonl", talk(2), talk(3)), "b")
+    store = Store(db)
+    store.remove("a")
+    assert [one.customer for one in store.conversations("b")] == ["b:2", "b:3"]
+    assert [source.name for source in store.sources()] == ["b"]
+    with pytest.raises(NotFound, match="'a'"):
+        list(store.conversations("a"))
+    assert take(db, tmp_path / "a.jsonl", "a").added == 2
+
+
+def test_rows_that_cannot_be_read_are_told_in_a_file_without_what_they_held(db: Database, tmp_path: Path) -> None:
+    bad = {"messages": [{"role": "jane@example.com", "content": "x"}]}
+    outcome = take(db, write(tmp_path / "a.jsonl", talk(1), b"{", bad, talk(2)))
+    assert (outcome.added, outcome.rejected, outcome.source.rejected) == (2, 2, 2)
+    rejected = [orjson.loads(line) for line in (tmp_path / "a.rejected").read_bytes().splitlines()]
+    assert [one["line"] for one in rejected] == [2, 3]
+    assert "[e-mail 1]" in rejected[1]["reason"]
+    write(tmp_path / "a.jsonl", talk(1))
+    take(db, tmp_path / "a.jsonl")
+    assert not (tmp_path / "a.rejected").exists()
+
+
+class Broken(Log):
+    """A log that ends in the middle, as when the process is killed there."""
+
+    def __init__(self, path: Path, after: int) -> None:
+        super().__init__(path)
+        self._after = after
+
+    def talks(self) -> Iterator[tuple[int, Talk]]:
+        for count, found in enumerate(super().talks()):
+            if count == self._after:
+                raise KeyboardInterrupt
+            yield found
+
+
+def test_a_killed_import_leaves_whole_conversations_and_is_finished_by_another(db: Database, tmp_path: Path) -> None:
+    count = BATCH + 10
+    path = write(tmp_path / "a.jsonl", *(talk(n) for n in range(count)))
+    with pytest.raises(KeyboardInterrupt):
+        take(db, path, log=Broken(path, count - 5), redact=False)
+    store = Store(db)
+    assert store.source("desk").state == "importing"
+    there = list(store.conversations("desk"))
+    assert len(there) == BATCH
+    assert all(len(one.turns) == 2 for one in there)
+    outcome = take(db, path, redact=False)
+    assert (outcome.added, outcome.source.state) == (count - len(there), "done")
+    assert outcome.source.conversations == count
+
+
+def test_data_of_customers_stay_outside(db: Database, tmp_path: Path) -> None:
+    asked = "I am Jane Doe, jane@example.com, order W4923227."
+    said = talk("jane@example.com", asked, "Hello Jane, W4923227 is on its way.")
+    outcome = take(db, write(tmp_path / "a.jsonl", said))
+    [found] = Store(db).conversations("desk")
+    assert found.turns[0].text == "I am [name 1], [e-mail 1], order [order 1]."
+    assert found.turns[1].text == "Hello [name 1], [order 1] is on its way."
+    assert "jane" not in found.customer
+    assert outcome.source.found == {"name": 2, "e-mail": 1, "order": 2}
+    with pytest.raises(Conflict, match="preceptor logs remove"):
+        take(db, tmp_path / "a.jsonl", redact=False)
+    Store(db).remove("desk")
+    take(db, tmp_path / "a.jsonl", redact=False)
+    assert next(Store(db).conversations("desk")).turns[0].text == asked
+
+
+def test_a_source_is_of_one_file(db: Database, tmp_path: Path) -> None:
+    take(db, write(tmp_path / "a.jsonl", talk(1)))
+    with pytest.raises(Conflict, match="--name"):
+        take(db, write(tmp_path / "b.jsonl", talk(2)))
+
+
+def test_a_file_that_is_none_leaves_nothing(db: Database, tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        take(db, tmp_path / "none.jsonl")
+    assert list(Store(db).conversations("desk")) == []
+
+
+def test_a_folder_s_files_are_sources_by_their_place(tmp_path: Path) -> None:
+    (tmp_path / "in" / "may").mkdir(parents=True)
+    write(tmp_path / "in" / "may" / "a.jsonl", talk(1))
+    write(tmp_path / "in" / "b.CSV", b"x")
+    (tmp_path / "in" / "notes.txt").write_text("no log")
+    assert [name for name, _ in files(tmp_path / "in")] == ["in/b.CSV", "in/may/a.jsonl"]
