@@ -517,7 +517,18 @@ def test_a_database_from_before_is_chained_as_it_is(tmp_path: Path) -> None:
 def before(path: Path) -> None:
     """Take a database back to the schema before the audit."""
     engine = sa.create_engine(f"sqlite:///{path}")
-    gone = ("heads", "queue", "phrases", "marks", "homes", "held", "cases")
+    gone = (
+        "heads",
+        "queue",
+        "phrases",
+        "marks",
+        "homes",
+        "held",
+        "cases",
+        "log_entries",
+        "log_conversations",
+        "log_sources",
+    )
     columns = {
         "trail": ("seen", "facts", "hash"),
         "libraries": ("indexed",),
