@@ -525,6 +525,7 @@ def before(path: Path) -> None:
         "homes",
         "held",
         "cases",
+        "voices",
         "log_entries",
         "log_conversations",
         "log_sources",

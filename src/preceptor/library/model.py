@@ -54,6 +54,16 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Voice:
+    """Whose words a context holds."""
+
+    customer: str
+    """A customer's key, or a log's id of one."""
+    source: str = "simulated"
+    """``simulated``, or the log's name."""
+
+
+@dataclass(frozen=True)
 class Scenario:
     """A kind of context in which the student falls short."""
 

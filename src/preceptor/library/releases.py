@@ -20,6 +20,8 @@ from preceptor.library.trail import Entry
 from preceptor.storage.canonical import canonical, content_hash
 
 LIVE = "live"
+WITHDRAWN = "source removed"
+"""The flag of a strategy whose source was removed."""
 _GUIDANCE = pydantic.TypeAdapter(Guidance)
 
 
@@ -86,14 +88,25 @@ def roll_back(shelf: Shelf, to: str | None, author: str, note: str) -> str:
 
     Raises:
         NotFound: no such release.
-        Conflict: there is none before.
+        Conflict: there is none before; or it holds what rests on a source that was removed.
     """
     name = before_live(shelf.trail()) if to is None else full_hash(shelf, to)
     if name is None:
         raise Conflict("There is no earlier release to go back to. `preceptor library list --releases` shows them.")
     if name != shelf.live():
+        _check_sources(shelf, name)
         _point(shelf, name, author, "rollback", note)
     return name
+
+
+def _check_sources(shelf: Shelf, name: str) -> None:
+    held = [one.id for one in find(shelf, name, False).guidance.strategies]
+    gone = [id_ for id_, row in shelf.strategy_rows(held).items() if WITHDRAWN in orjson.loads(row.flags)]
+    if gone:
+        raise Conflict(
+            f"Release {name[:12]!r} holds strategies whose source was removed: {', '.join(gone[:3])}. "
+            "Release what is approved now instead."
+        )
 
 
 def before_live(trail: tuple[Entry, ...]) -> str | None:
@@ -108,6 +121,12 @@ def before_live(trail: tuple[Entry, ...]) -> str | None:
         else:
             pile.append(entry.after)
     return pile[-2] if len(pile) > 1 else None
+
+
+def unset(shelf: Shelf, author: str, note: str) -> None:
+    """Leave nothing live."""
+    shelf.log(author, "release", LIVE, shelf.live(), None, note)
+    shelf.set_live(None)
 
 
 def find(shelf: Shelf, prefix: str, evidence: bool) -> Release:

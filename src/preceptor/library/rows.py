@@ -138,7 +138,7 @@ class Shelf:
         row = self._library_row()
         return None if row is None else row.live
 
-    def set_live(self, release: str) -> None:
+    def set_live(self, release: str | None) -> None:
         self._update({"live": release})
 
     def indexed(self) -> int:

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 
 from preceptor.dialogue.conversation import Context
 from preceptor.errors import Conflict, NotFound
-from preceptor.library import decisions, releases, tables
+from preceptor.library import decisions, provenance, releases, tables
 from preceptor.library.index import settle
 from preceptor.library.lint import lint
-from preceptor.library.model import Decision, Evidence, Guidance, Level, Measured, Release, Scenario, Strategy
+from preceptor.library.model import Decision, Evidence, Guidance, Level, Measured, Release, Scenario, Strategy, Voice
+from preceptor.library.provenance import Removal, Source
 from preceptor.library.rows import Reach, Shelf, Use, Version, scenario_of, strategy_of, version_of
 from preceptor.library.snapshot import Changes, Snapshot, merge, take, usable
 from preceptor.library.trail import Entry
@@ -41,6 +42,8 @@ class Batch:
     """None leaves it as it is."""
     reach: Mapping[str, Reach] = field(default_factory=dict)
     """By scenario id: how often retrieval gave it; the empty id stands for the general strategies."""
+    voices: Mapping[str, Voice] = field(default_factory=dict)
+    """By context key: whose words it holds."""
 
 
 class Library:
@@ -72,7 +75,8 @@ class Library:
                 shelf.set_use(batch.use)
             shelf.put_scenarios(batch.scenarios, run)
             shelf.retire(batch.retired, run)
-            shelf.put_strategies(batch.strategies, run)
+            provenance.note(shelf, batch.voices, run)
+            shelf.put_strategies(provenance.marked(shelf, batch.strategies, batch.evidence), run)
             shelf.put_evidence(batch.evidence, run)
             shelf.put_reach(batch.reach, run)
             _tell(shelf, run, step)
@@ -247,6 +251,16 @@ class Library:
         """
         with self._writing() as shelf:
             return releases.find(shelf, releases.roll_back(shelf, to, author, note), False)
+
+    def forget(self, what: Source, author: str, note: str = "") -> Removal:
+        """Take what rests on a source alone out of use: examples, scenarios, strategies; and out of what is live.
+
+        Raises:
+            UserError: nothing is named.
+            NotFound: nothing rests on it alone.
+        """
+        with self._writing() as shelf:
+            return provenance.forget(shelf, what, author, note)
 
     def releases(self) -> tuple[Release, ...]:
         """Newest first, without evidence."""

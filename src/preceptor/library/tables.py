@@ -95,6 +95,17 @@ evidence = sa.Table(
 )
 """`key`: hash of the content without the run. `n` counts within a strategy."""
 
+voices = sa.Table(
+    "voices",
+    metadata,
+    _library(),
+    sa.Column("context", sa.String, primary_key=True),
+    sa.Column("customer", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("run", sa.String, primary_key=True),
+)
+"""Whose words a context holds, and which run met it: what rests on a customer, a log or a run can be found."""
+
 steps = sa.Table(
     "steps",
     metadata,

@@ -204,7 +204,7 @@ class Shelving:
         use = Use.of(taught.guidance)
         retired = sorted(self.known - now)
         reach = {id_: Reach(*figures) for id_, figures in taught.reach.items()}
-        batch = Batch(taught.scenarios, strategies, taught.evidence, retired, use, reach)
+        batch = Batch(taught.scenarios, strategies, taught.evidence, retired, use, reach, taught.voices)
         self.library.store(batch, self.teaching.run.id, str(self.kept))
         self.known |= now
 

@@ -43,6 +43,8 @@ class Moment:
     """Of the teacher's reply against the student's."""
     first: bool
     """The first moment of its conversation in which the student falls short."""
+    source: str = "simulated"
+    """Where the conversation comes from: ``simulated``, or a log's name."""
 
     @property
     def falls_short(self) -> bool:
@@ -143,7 +145,7 @@ async def _compare_at(
         return None
     reference = () if conversation.source == "simulated" else done
     customer = conversation.customer or content_hash(conversation.turns)[:16]
-    return Moment(context, customer, ours, theirs, reference, verdict, first=False)
+    return Moment(context, customer, ours, theirs, reference, verdict, first=False, source=conversation.source)
 
 
 async def _reply(agent: Agent, context: Context, seed: int) -> Turn | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from preceptor.dialogue.conversation import Context
-from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy
+from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy, Voice
 from preceptor.teaching.moments import Moment
 from preceptor.teaching.scenarios import Book
 
@@ -81,6 +81,11 @@ class Notebook:
                 chosen.append(moment)
         used.update(moment.customer for moment in chosen)
         return chosen
+
+    def voices(self) -> dict[str, Voice]:
+        """By context key: whose words the contexts of scenarios hold."""
+        moments = (moment for some in self.book.moments.values() for moment in some)
+        return {moment.context.key: Voice(moment.customer, moment.source) for moment in moments}
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import draw_customers
 from preceptor.dialogue.domain import Domain
-from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy
+from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy, Voice
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import aside, both, gather
 from preceptor.retrieval.embedding import Embedder
@@ -65,6 +65,8 @@ class Taught:
     reach: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By scenario id (empty: the general ones): in how many of so many turns that belong to any scenario retrieval gave
     its strategies, fitted without the turn's customer. Empty where no retrieval was fitted."""
+    voices: Mapping[str, Voice] = field(default_factory=dict)
+    """By context key: whose words it holds, of all contexts of scenarios."""
 
     @property
     def accepted(self) -> tuple[Strategy, ...]:
@@ -360,6 +362,7 @@ class Lessons:
             tuple(self.held_out),
             reason,
             self._reach(),
+            notebook.voices(),
         )
 
     def _reach(self) -> dict[str, tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from preceptor.cli.library import decide, exchange, look, measure
+from preceptor.cli.library import decide, exchange, forget, look, measure
 
 app = typer.Typer(help="What was learned: look, decide, release, export.", no_args_is_help=True)
 app.command("list")(look.list_)
@@ -14,6 +14,7 @@ app.command()(decide.edit)
 app.command()(measure.measure)
 app.command()(decide.release)
 app.command()(decide.rollback)
+app.command()(forget.forget)
 app.command()(exchange.export)
 app.command("import")(exchange.import_)
 app.command()(look.lint)
