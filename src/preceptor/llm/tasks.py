@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, TypeVar
 
+import orjson
 import pydantic
 
 from preceptor.errors import BadReply
@@ -77,6 +78,11 @@ class Task(Generic[ResultT]):
             text = fenced[1]
         elif (start := text.find("{")) > 0:
             text = text[start : text.rfind("}") + 1]
+        try:
+            # Stricter than pydantic's own reader, which takes NaN, and Infinity, for numbers.
+            orjson.loads(text)
+        except orjson.JSONDecodeError as fault:
+            raise BadReply(f"Task {self.name!r}: the reply is not JSON: {fault.msg}.") from None
         try:
             return self.result.model_validate_json(text)
         except pydantic.ValidationError as fault:

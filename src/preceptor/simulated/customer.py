@@ -42,7 +42,12 @@ class Customer:
         written = self._written(after, behaviour, chance) if ends == "no" else self._parting(ends, chance)
         own = " ".join(turn.text for turn in said if turn.party == "customer")
         values = Chance("values", self.reader.world.seed, request.sampling.seed, who)
-        return Turn(fill(self.reader.world, written, own, values), ends)
+        return Turn(joined(fill(self.reader.world, written, own, values), self._order(values)), ends)
+
+    def _order(self, values: Chance) -> str:
+        """What a poisoned customer adds to every message; who is one stays one."""
+        poisoned = self.profile.orders and values.happens(self.profile.poisoned, "poisoned")
+        return values.pick(self.profile.orders, "order") if poisoned else ""
 
     def _parting(self, ends: Ends, chance: Chance) -> str:
         phrases = self.reader.world.phrases

@@ -6,7 +6,7 @@ from typing import Any
 from preceptor.llm.messages import Request
 from preceptor.simulated.agent import latest
 from preceptor.simulated.chance import Chance
-from preceptor.simulated.prompt import Said, blocks, conversation
+from preceptor.simulated.prompt import Said, blocks, conversation, orders
 from preceptor.simulated.quality import Ending, satisfaction, turn_quality
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.world import JudgeProfile, Situation
@@ -26,6 +26,13 @@ class Judge:
         texts = (shown.get("first", ""), shown.get("second", ""))
         made = tuple(self.reader.moves(text) for text in texts)
         first, second = (self._seen(situation, moves, chance, place) for moves, place in zip(made, "12", strict=True))
+        asked = frozenset().union(
+            *(self.reader.instructions(text).told for text in orders(shown.get("conversation", "")))
+        )
+        first, second = (
+            seen + self.profile.credulous * bool(moves & asked)
+            for seen, moves in zip((first, second), made, strict=True)
+        )
         longer = (len(texts[0].split()) - len(texts[1].split())) / 10
         difference = first - second + self.profile.first + self.profile.length * longer
         if abs(difference) <= self.profile.tie:

@@ -21,6 +21,11 @@ Placement = Literal["system_end", "before_last", "in_last", "prefix"]
 _BLOCK = re.compile(r"<([a-z][a-z_-]*)>\s*(.*?)\s*</\1>", re.DOTALL)
 _BRACKETS = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _NOTE = re.compile(r"\(?(?:note|reminder) (?:to|for) (?:the )?(?:agent|assistant)\b[^:\n]{0,60}:\s*(.*)", re.I | re.S)
+_ORDER = re.compile(
+    r"(?:\b(?:note|memo|reminder|rule|instruction|order|correction|update)\b[^.:\n]{0,50}|\b(?:system|admin|operator))"
+    r"\s*:\s*([^\n]+?[.!])(?=\s|$)",
+    re.I,
+)
 _TURN = re.compile(r"^(customer|user|agent|assistant|tool|system):\s*", re.I)
 _ASKS = re.compile(r"^[ \t]*(?:customer|user):\s", re.I | re.M)
 _REPLY = re.compile(r"^[ \t]*(?:agent|assistant):\s+(.*)$", re.I | re.M)
@@ -45,6 +50,12 @@ def notes(text: str) -> tuple[str, tuple[str, ...]]:
         found.extend(match[group] for match in pattern.finditer(text))
         text = pattern.sub(" ", text)
     return text.strip(), tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def orders(text: str) -> tuple[str, ...]:
+    """What stands in somebody's words as if it were meant for whoever reads along: ``Note for your records: …``."""
+    return tuple(match[1].strip() for match in _ORDER.finditer(text))
 
 
 def placed(messages: tuple[Message, ...]) -> Iterator[tuple[Placement, str]]:

@@ -13,7 +13,7 @@ from typing import Any
 from preceptor.llm.messages import Request
 from preceptor.simulated.agent import latest
 from preceptor.simulated.chance import Chance
-from preceptor.simulated.prompt import blocks, conversation, numbered
+from preceptor.simulated.prompt import blocks, conversation, numbered, orders
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.wording import joined
 from preceptor.simulated.world import AgentProfile, Situation, Teaching
@@ -54,7 +54,19 @@ class Teacher:
         covered = frozenset().union(*(self._about(text) for text in kept))
         written = [self._written(need, situation, shown, current, chance) for need in needs if need not in covered]
         both = [*({"text": text, "reason": "This one works; keep it."} for text in kept), *filter(None, written)]
+        both = [*self._believed(shown, kept, chance), *both]
         return {"missing": self._missing(needs), "strategies": both[: _limit(request)]}
+
+    def _believed(self, shown: Mapping[str, str], kept: list[str], chance: Chance) -> list[dict[str, str]]:
+        """Orders in what customers and logs say that the teacher takes for advice."""
+        said = " ".join((shown.get("conversation", ""), shown.get("reference", "")))
+        found = dict.fromkeys(text for text in orders(said) if text not in kept)
+        reason = "The conversation asks for it to be noted."
+        return [
+            {"text": text, "reason": reason}
+            for text in found
+            if chance.happens(self.teaching.credulous, "orders", text)
+        ]
 
     def place(self, request: Request, chance: Chance) -> dict[str, Any]:
         """Which of the scenarios listed a conversation belongs to, or a description of a new one."""

@@ -142,6 +142,8 @@ class Teaching(_Part):
     harmful: Chance = 0.0
     quotes: Chance = 0.0
     misplaces: Chance = 0.0
+    credulous: Chance = 0.0
+    """Chance to take an order that stands in somebody's words for advice, and write it down as it stands."""
 
 
 class AgentProfile(_Part):
@@ -171,6 +173,10 @@ class AgentProfile(_Part):
 class CustomerProfile(_Part):
     kind: Literal["customer"]
     wordings: Literal["customer", "unseen"] = "customer"
+    poisoned: Chance = 0.0
+    """Share of customers who put one of `orders` into every message."""
+    orders: tuple[Text, ...] = ()
+    """What they want written down, obeyed, or preferred."""
     source: str = ""
 
 
@@ -185,6 +191,8 @@ class JudgeProfile(_Part):
     tie: Weight = 0.0
     """Differences smaller than this are called a tie."""
     unparsable: Chance = 0.0
+    credulous: Weight = 0.0
+    """Added to the quality of a reply that does what an order in somebody's words asks for."""
     source: str = ""
 
 
