@@ -117,6 +117,16 @@ bench-report: benchmarks/bench_report.py $(DEV)
 bench-leaks: benchmarks/bench_leaks.py $(DEV)
 	@$(BIN)/python $< $(ARGS)
 
+MINUTES ?= 60
+.PHONY: fuzz-logs
+fuzz-logs: $(DEV) ## Fuzz the readers of logs for MINUTES (60) with Atheris, which is installed for it (Linux)
+	@$(PIP) install "atheris>=3,<4"
+	@$(BIN)/python benchmarks/fuzz_logs.py --minutes $(MINUTES)
+
+# PersuasionForGood is an Excel file, whose reader is one of a developer's tools.
+bench-logs: benchmarks/bench_logs.py $(DEV)
+	@$(BIN)/python $< $(ARGS)
+
 # Asked by Schemathesis, another of them.
 bench-contract: benchmarks/bench_contract.py $(DEV)
 	@$(BIN)/python $< $(ARGS)

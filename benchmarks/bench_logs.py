@@ -9,6 +9,9 @@ bank, while the broadband world's models know reports of faults. They answer wha
 rest for small talk. So how often the student falls short and which scenarios there are says nothing about STAR, nor
 about real models. What counts here is that every context is accounted for, and what that takes in time and memory.
 
+Before that, four public data sets are imported with redaction, their conversations and turns held against a count of
+the files by other means, and the student answers in a few conversations of each.
+
 CPU is user and system time of this process, simulated models included. Memory is the most the process held during a
 stage (Linux; elsewhere: so far). Before the whole file a part of it is done, and CPU per moment is compared, where what
 grows with the square of the log would show. QUICK=1 takes a quarter of the file as a whole. Prints a table and, as its
@@ -27,6 +30,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 
 from desk import Desk, load_world, quick, simulated
@@ -37,7 +41,9 @@ from preceptor.dialogue.customers import Voice
 from preceptor.judging.judge import Judge
 from preceptor.library.model import Guidance
 from preceptor.llm.stopping import Stop
+from preceptor.logs.importing import Redactor, bring
 from preceptor.logs.readers import Log, read
+from preceptor.logs.store import Store
 from preceptor.retrieval.selector import Retriever
 from preceptor.settings.project import Project
 from preceptor.settings.team import Team
@@ -167,12 +173,68 @@ def measure(args: argparse.Namespace, world: World, folder: Path, count: int | N
     return work
 
 
+def counted(folder: Path) -> dict[str, tuple[int, int]]:
+    """(conversations, turns) of the four public sets, counted from the files without any of our readers."""
+    import python_calamine
+
+    found: dict[str, tuple[int, int]] = {}
+    if (star := folder / "star" / "star_cs_dev.jsonl").exists():
+        rows = [json.loads(line) for line in star.open("rb")]
+        turns = sum(turn["speaker"] != "customer_instruction" for row in rows for turn in row["turns"])
+        found[str(star)] = len(rows), turns
+    if (airline := folder / "tau_bench" / "gpt4o_airline_train_tasks.json").exists():
+        rows = json.loads(airline.read_bytes())
+        found[str(airline)] = len(rows), sum(one["role"] != "system" for row in rows for one in row["traj"])
+    if (retail := folder / "tau_bench" / "retail_few_shot.jsonl").exists():
+        texts = [json.loads(line)["messages_display"].splitlines() for line in retail.open("rb")]
+        speakers = ("user: ", "assistant: ", "tool: ")
+        found[str(retail)] = len(texts), sum(line.startswith(speakers) for text in texts for line in text)
+    if (stc := folder / "stc3_en" / "stc3_en_dev.json").exists():
+        rows = json.loads(stc.read_bytes())
+        found[str(stc)] = len(rows), sum(len(row["turns"]) for row in rows)
+    if (persuasion := folder / "p4g" / "300_dialog.xlsx").exists():
+        sheet = python_calamine.CalamineWorkbook.from_path(str(persuasion)).get_sheet_by_index(0).to_python()
+        said = [(row[1], row[3], row[2]) for row in sheet[1:] if row[1]]
+        found[str(persuasion)] = len({row[0] for row in said}), sum(1 for _ in groupby(said))
+    return found
+
+
+def bring_in(args: argparse.Namespace, world: World, folder: Path) -> tuple[Figures, int]:
+    """Import each of the sets, and let the student answer in a few of its conversations; what is missing of either."""
+    figures, missing = Figures(), 0
+    project = Desk.open(folder, world, simulated(args.world, world.roles), {"seed": args.seed}).project
+    with project.database(create=True) as db:
+        store = Store(db)
+        for path, (conversations, turns) in counted(args.data).items():
+            name = Path(path).stem
+            redactor, rejects = Redactor(), folder / f"{name}.rejected"
+            source = bring(read(Path(path)), store, name, redactor=redactor, rejects=rejects).source
+            replayed, waiting = asyncio.run(_replay(project, db, list(islice(store.conversations(name), args.replay))))
+            talks = f"{source.conversations:8,} of {conversations:7,} conversations"
+            print(f"{name:28}{talks}{source.turns:9,} of {turns:8,} turns; {replayed} of {waiting} answers replayed")
+            figures |= {f"{name}_conversations": source.conversations, f"{name}_turns": source.turns}
+            missing += abs(conversations - source.conversations) + abs(turns - source.turns) + waiting - replayed
+    return figures, missing
+
+
+async def _replay(project: Project, db: Database, logs: list[Conversation]) -> tuple[int, int]:
+    """(contexts the student answered, contexts in which a customer waited)."""
+    run = Runs(db).create("bench", {}, 0)
+    async with project.team(db, run.id, Stop()) as team:
+        crew = _crew(project, db, team)
+        moments = await meet(crew, crew.student, [], 1.0, tuple(logs))
+    return len(moments), sum(1 for conversation in logs for _ in occasions(conversation))
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).resolve().parents[2] / "shared" / "data" / "star" / "star_cs_dev.jsonl"
     parser.add_argument("--log", type=Path, default=here, help="OpenAI-messages or STAR JSONL")
+    parser.add_argument("--data", type=Path, default=here.parents[1], help="where the four public sets are")
+    parser.add_argument("--replay", type=int, default=3, help="conversations of each that the student answers in")
     parser.add_argument("--world", default="broadband", help="a shipped world, or a world file")
     parser.add_argument("--conversations", type=int, help="at most so many of the log, drawn by the seed")
+    parser.add_argument("--imports-only", action="store_true", help="only import, count and replay")
     parser.add_argument("--part", type=float, default=0.125, help="share of them that is done first, to compare")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -191,11 +253,18 @@ def main() -> None:
     count = args.conversations or sum(1 for _ in read(args.log))
     count = max(1, count // 4) if quick() else count
     with tempfile.TemporaryDirectory() as folder:
+        imported, missing = bring_in(args, world, Path(folder) / "imported")
+        if args.imports_only:
+            print(
+                json.dumps({"bench": "logs", "ok": not missing, "figures": {"imported": imported, "missing": missing}})
+            )
+            return
         part = measure(args, world, Path(folder) / "part", max(1, int(count * args.part))).figures
         whole = measure(args, world, Path(folder) / "all", count).figures
     report(part, whole)
     lost = whole["moments_compared"] - sum(whole[f"moments_{key}"] for key in ("joined", "placed", "opening", "left"))
     measured = {
+        "conversations, turns and answers missing after import": (missing, 0.0),
         "moments sorted nowhere and not told of": (lost, 0.0),
         "share unscored": (whole["moments_unscored"] / max(1, whole["waiting"]), 0.01),
         "CPU a moment, all against a part": (whole["cpu_ms_a_moment"] / part["cpu_ms_a_moment"], 1.5),
@@ -207,7 +276,7 @@ def main() -> None:
     for key, told in targets.items():
         print(f"{'ok  ' if told['ok'] else 'MISS'} {key} {told['measured']:.3g} ({told['target']})")
     ok = all(told["ok"] for told in targets.values())
-    figures = {"part": part, "all": whole}
+    figures = {"part": part, "all": whole, "imported": imported}
     print(json.dumps({"bench": "logs", "ok": ok, "quick": quick(), "figures": figures, "targets": targets}))
 
 

@@ -67,7 +67,7 @@ def test_rows_that_cannot_be_read_are_told_in_a_file_without_what_they_held(db: 
     assert (outcome.added, outcome.rejected, outcome.source.rejected) == (2, 2, 2)
     rejected = [orjson.loads(line) for line in (tmp_path / "a.rejected").read_bytes().splitlines()]
     assert [one["line"] for one in rejected] == [2, 3]
-    assert "[e-mail 1]" in rejected[1]["reason"]
+    assert "`messages[0].role` is '…'" in rejected[1]["reason"]
     write(tmp_path / "a.jsonl", talk(1))
     take(db, tmp_path / "a.jsonl")
     assert not (tmp_path / "a.rejected").exists()

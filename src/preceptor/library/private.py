@@ -77,7 +77,7 @@ _DATE = (
     + r"\s+(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?(?:[\s,]+(?:of\s+)?'?\d{2,4})?|\d{1,2}\s\d{1,2}\s\d{4}|\d{8}|\d{6})"
 )
 _BIRTH_WORDS = r"(?:date\s+of\s+birth|d\.?\s?o\.?\s?b\b\.?|birth\s?-?date|birthday|birth|born)"
-_BIRTH = re.compile(rf"\b{_BIRTH_WORDS}[^\d\n.!?]{{0,40}}?\b({_DATE})(?![\d])", _I)
+_BIRTH = re.compile(rf"\b{_BIRTH_WORDS}[^\d\n!]{{0,40}}?\b({_DATE})(?![\d])", _I)
 _BIRTH_AFTER = re.compile(rf"\b({_DATE})[\s,]*(?:\(|is\s|was\s|as\s|-\s|–\s)[^\d\n.!?]{{0,20}}?{_BIRTH_WORDS}", _I)
 _LINKS = (
     r"(?:[\s:=#–\-\"'“(]|\b(?:number|numbers|no|nr|num|id|ids|code|is|was|are|it'?s|that'?s|of|the|my|our|as"
@@ -87,8 +87,8 @@ _DOCUMENT = re.compile(
     r"\b(?:passport|driv(?:er'?s?|ing)[\s-]+(?:licen[cs]e|permit)|licen[cs]e(?:\s+plate)?|national\s+id(?:entity)?"
     r"(?:\s+card)?|(?:identity|id)\s+(?:card|document)|social\s+security|ssn|sin|national\s+insurance|ni\s+number"
     r"|tax(?:payer)?\s+(?:id|identification|number)|residence\s+permit|visa\s+(?:no|number|id)|nino)\b"
-    + _LINKS
-    + r"((?=[A-Z0-9 /.-]*\d)[A-Z0-9](?:[A-Z0-9]|[ /.-](?=[A-Z]{0,3}\d)){4,24})\b",
+    + r"[^\d\n!]{0,40}?"
+    + r"\b((?=[A-Z0-9/.-]*\d)[A-Z0-9](?:[A-Z0-9]|[ /.-](?=[A-Z]{0,3}\d)){4,24})\b",
     _I,
 )
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
@@ -192,7 +192,7 @@ _LOGIN = re.compile(
     r"(?:(?:now|still|currently|simply|just|set\s+to|the|called|as\s+follows:?|literally|like)\s+)*([\"'“‘`]?)(\S+)",
     _I,
 )
-_LOGIN_BARE = re.compile(rf"\b{_SECRETS}\s+[\"'“‘`]?(?=\S*(?:\d|[^\w\s.,;:!?'\"“”‘’`()-]))(\S{{4,}})", _I)
+_LOGIN_BARE = re.compile(rf"\b{_SECRETS}\s+[\"'“‘`]?(?=\S*(?:[\d_]|[^\w\s.,;:!?'\"“”‘’`()-]))(\S{{4,}})", _I)
 _LOGIN_QUOTED = re.compile(rf"\b{_SECRETS}\b[^\"“‘`\n.?!]{{0,30}}[\"“‘`]([^\"”’`\n]{{2,40}})[\"”’`]", _I)
 _LOGIN_AFTER = re.compile(
     rf"(\S+)\s+(?:is|was|as|for)\s+(?:my|the|our)\s+(?:\w+\s+)?{_SECRETS}\b(?!\s+(?:reset|change|page|screen"
@@ -221,6 +221,7 @@ _NAMED_LOWER = re.compile(
     r"\bmy\s+(?:(?:full|first|last|family)\s+)?name(?:'s|\s+is|:)\s+([a-z][a-z'’-]+(?:\s+(?!(?:and|i|but|on|is"
     r"|from|so|please|my|with|in|at|for)\b)[a-z'’-]{2,})?)"
 )
+_ENDS = re.compile(r"\s*(?:[^\w\s]|$)|\s+(?:and|from|here|again|calling|speaking|writing|with|at|your?)\b", _I)
 _STRONG = re.compile(r"name|call\s+me|mr|mrs|ms|miss|dr|behalf|speaking|regards|sincerely|cheers|best", _I)
 _NO_NAME = _words("no_name")
 _ASKED: tuple[tuple[Kind, re.Pattern[str]], ...] = (
@@ -383,6 +384,9 @@ def _names(text: str) -> Iterator[tuple[int, int]]:
         while words and (words[-1][0].casefold() in _NO_NAME or (not strong and words[-1][0].casefold() in lower)):
             words.pop()
         if not words or words[0][0].casefold() in _NO_NAME:
+            continue
+        # "I'm Late because…": one word after a weak announcement is a name only if it could end there.
+        if not strong and len(words) == 1 and not _ENDS.match(text, start + words[0].end()):
             continue
         yield start, start + words[-1].end()
     for match in _NAMED_LOWER.finditer(text):

@@ -5,6 +5,7 @@ their number and the reason, without what they held.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ BATCH = 5_000
 """Turns after which what was read is stored: a commit costs a few synchronous disk writes."""
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".xlsx", ".xls", ".xlsb", ".ods")
 """What is taken from a folder."""
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Redactor:
         return replace(talk, turns=turns, id=name, tags=tags, names=())
 
     def reason(self, reason: str) -> str:
-        return Redaction.of([], figured=False).text(reason)
+        """Without what it quotes of the row: a single word has nothing around it that says what it is."""
+        return _QUOTED.sub("'…'", reason)
 
 
 def _clean(turn: Turn, redaction: Redaction) -> Turn:
