@@ -97,6 +97,10 @@ licences: $(DEV) ## Write docs/licences.md, and fail where a licence is not one 
 audit: $(DEV) ## Ask PyPI's advisories about what is locked; "not run" where they cannot be reached
 	@$(BIN)/python benchmarks/supply_chain.py audit
 
+.PHONY: fuzz
+fuzz: $(DEV) ## Fuzz the parsers for MINUTES=60; wants Atheris in .venv, and says "not run" without
+	@$(BIN)/python benchmarks/fuzz_parsers.py --minutes $(or $(MINUTES),60)
+
 .PHONY: lock
 lock: $(DEV) ## Bring the lock files up to date with pyproject.toml
 	@$(foreach lock,requirements.lock:build requirements-dev.lock:dev requirements-local.lock:build requirements-clients.lock:clients, \
