@@ -17,7 +17,7 @@ import orjson
 from preceptor.errors import NotFound, SettingsError
 
 Skip = Callable[[int, str], None]
-LISTS = ("conversations", "tickets", "traces", "runs", "observations", "data", "items", "results")
+LISTS = ("conversations", "tickets", "traces", "runs", "data", "items", "results")
 """Under which an object may hold a list of conversations, or of parts of them."""
 TURN_KEYS = frozenset(("from", "value", "role", "content"))
 """What a list that is itself a conversation has in its elements."""
