@@ -212,6 +212,7 @@ def remove(
     typer.echo("Removed.")
     if runs:
         typer.echo(f"Runs that learned from it, and whose library and evidence may quote it: {', '.join(runs)}.")
+        typer.echo(f"To take what rests on it out of use: preceptor library forget --source {source}")
 
 
 def _drawn(project: "Project", source: str) -> list[str]:
