@@ -16,9 +16,12 @@ from preceptor.settings.rendering import toml
 
 QUICK = " ".join(
     f"--set teaching.{key}"
-    for key in ("customers=20", "iterations=1", "held_out=2", "min_contexts=2", "gate=false", "choose_placement=false")
-)
-"""A reader's run takes minutes. With the gate open a small one has strategies for the steps that follow."""
+    for key in (
+        "customers=40", "iterations=1", "held_out=2", "min_contexts=2", "alpha=0.9", "looks=[4,8]",
+        "choose_placement=false", "consolidate=false",
+    )
+)  # fmt: skip
+"""A reader's run takes minutes. With the gate ajar a small one has strategies for the steps that follow."""
 DOCS = Path(__file__).parents[1] / "docs"
 
 
