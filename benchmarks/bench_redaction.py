@@ -5,9 +5,9 @@ another for measuring; patterns were written before either. Recall: of the plant
 in what is stored (of a name, neither part). False positives: of the turns in which nothing was planted, those that are
 changed. Each turn stands in a conversation of its own, where nothing helps but its words.
 
-Then planted conversations are imported into a project by the command, in several forms and with bad rows among them, a
-training set's redaction and the gateway's recorder's run over them, and every file there is looked through for the
-planted strings. QUICK=1 takes a tenth. Prints a table and, as its last line, a JSON object.
+Then planted conversations are imported into a project by the command, with bad rows among them, and what is left of it
+(database, backup, rejected rows, what was printed) is looked through for the planted strings. QUICK=1 takes a tenth.
+Prints a table and, as its last line, a JSON object.
 """
 
 from __future__ import annotations
