@@ -271,8 +271,6 @@ async def _over_and_over(act: Callable[[], Awaitable[None]]) -> None:
 
 def _settle() -> None:
     """A release is many objects that stay; looking through them for garbage again and again took half of the processor
-    time of a busy gateway, and held up everyone for 0.2 s. What was set aside for the release before is looked through
-    once more, or whatever of it is garbage by now would stay."""
-    gc.unfreeze()
+    time of a busy gateway, and held up everyone for 0.2 s."""
     gc.collect()
     gc.freeze()
