@@ -22,7 +22,6 @@ from desk import quick
 from preceptor.library.desk import Desk
 from preceptor.library.store import Library
 from preceptor.storage.database import Database
-from preceptor.storage.runs import Runs
 from preceptor.web.admission import Alone
 from preceptor.web.app import app
 from preceptor.web.house import House
@@ -88,7 +87,7 @@ def main() -> None:
         if asked.file is None:
             fill(library, 20_000 // share, 100_000 // share, 400 // share, asked.seed)
             work(Desk(library), 300 // share, asked.seed)
-        house = House(Desk(library), Runs(db))
+        house = House(Desk(library))
         of = house.desk.counts().of
         took = asyncio.run(walk(house, ROUNDS, asked.seed))
     print(f"{of:,} strategies; milliseconds on the server, {ROUNDS} visits each\n")

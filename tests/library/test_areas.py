@@ -34,8 +34,8 @@ def test_areas_count_what_was_taught_and_what_is_weak(tmp_path: Path) -> None:
         library.decide("st-a", "approved", "ann")
         often, rare = Desk(library).areas()
     assert (often.scenario, rare.scenario) == ("sc-often", "sc-rare")
-    assert (often.approved, often.waiting, often.failed, often.weak) == (1, 1, 1, False)
+    assert (often.approved, often.waiting, often.failed, often.kind) == (1, 1, 1, "taught")
     assert often.gain is not None
     assert round(often.gain, 6) == 0.3
-    assert (rare.approved, rare.waiting, rare.failed, rare.gain, rare.weak) == (0, 0, 1, None, True)
+    assert (rare.approved, rare.waiting, rare.failed, rare.gain, rare.kind) == (0, 0, 1, None, "weak")
     assert often.reach.share > rare.reach.share

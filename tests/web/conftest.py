@@ -24,7 +24,6 @@ from preceptor.library.model import Effect, Evidence, Scenario, Strategy
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.storage.database import Database
-from preceptor.storage.runs import Runs
 from preceptor.web import seal
 from preceptor.web.accounts import Accounts
 from preceptor.web.admission import Admission, Alone
@@ -111,7 +110,7 @@ def db(furnished: Path, tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def house(db: Database) -> House:
-    return House(Desk(Library(db)), Runs(db))
+    return House(Desk(Library(db)))
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def test_who_comes_second_hears_who_was_first_and_keeps_what_they_wrote(ho
 
 
 async def test_four_eyes(house: House) -> None:
-    strict = House(Desk(house.desk.library, four_eyes=True), house.runs)
+    strict = House(Desk(house.desk.library, four_eyes=True))
     async with Visitor(app(strict, alone(name="ann"))) as ann, Visitor(app(strict, alone(name="bob"))) as bob:
         await ann.get("/strategies/st-sorry")
         page = await ann.post("/strategies/st-sorry/edit", {"text": "Say sorry once."})
@@ -203,7 +203,7 @@ async def test_a_defect_is_told_as_one_and_shows_nothing_of_itself(house: House)
         def trail(self, *_: object, **__: object) -> NoReturn:
             raise RuntimeError("password=secret")
 
-    async with Visitor(app(House(Broken(house.desk.library), house.runs), alone())) as visitor:
+    async with Visitor(app(House(Broken(house.desk.library)), alone())) as visitor:
         page = await visitor.get("/trail")
         assert page.status_code == 500
         assert "the fault is ours" in page.text

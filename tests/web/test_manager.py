@@ -16,7 +16,6 @@ from preceptor.library.model import Effect, Evidence, Scenario, Strategy
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.storage.database import Database
-from preceptor.storage.runs import Runs
 from preceptor.web.app import app
 from preceptor.web.house import House
 
@@ -75,7 +74,7 @@ class Manager:
 def house(tmp_path: Path) -> House:
     library = Library(Database.open(tmp_path / "p.db"))
     taught(library)
-    return House(Desk(library), Runs(library.db))
+    return House(Desk(library))
 
 
 def test_from_a_teaching_run_to_a_published_release(browser: Browser, house: House) -> None:

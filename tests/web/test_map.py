@@ -31,7 +31,7 @@ def test_dots_lie_within_the_drawing_and_the_frequent_are_larger() -> None:
     assert all(dot.x - dot.radius > 0 and dot.x + dot.radius < WIDTH for dot in dots)
     assert all(dot.y - dot.radius > 0 and dot.y + dot.radius < HEIGHT for dot in dots)
     assert dots[0].radius < dots[-1].radius
-    assert {dot.kind for dot in dots} == {"taught", "weak"}
+    assert {dot.area.kind for dot in dots} == {"taught", "weak"}
 
 
 def test_places_do_not_depend_on_the_order_and_are_kept() -> None:

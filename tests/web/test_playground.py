@@ -18,7 +18,6 @@ from preceptor.library.rows import Use
 from preceptor.library.store import Batch
 from preceptor.settings.stage import Stage
 from preceptor.simulated.world import World
-from preceptor.storage.runs import Runs
 from preceptor.web.app import app
 from preceptor.web.house import House
 from preceptor.web.pasted import turns_of
@@ -58,7 +57,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 async def visitor(stage: Stage) -> AsyncIterator[Visitor]:
-    house = House(Desk(stage.library), Runs(stage.db), stage=stage)
+    house = House(Desk(stage.library), stage=stage)
     async with Visitor(app(house, alone())) as one:
         yield one
 
@@ -134,7 +133,7 @@ async def test_what_cannot_be_said_is_told(visitor: Visitor, stage: Stage) -> No
     assert (await visitor.post(f"{path}/keep", {"side": "alone"})).status_code == 400
     assert (await visitor.get("/playground/gone")).status_code == 404
     assert (await visitor.post("/playground", {"library": "live"})).status_code == 400
-    other = House(Desk(stage.library), Runs(stage.db), stage=stage)
+    other = House(Desk(stage.library), stage=stage)
     async with Visitor(app(other, alone(name="ben"))) as ben:
         assert (await ben.get(path)).status_code == 404
 

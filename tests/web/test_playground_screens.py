@@ -7,7 +7,6 @@ from playwright.sync_api import Browser, expect
 
 from preceptor.library.desk import Desk
 from preceptor.settings.stage import Stage
-from preceptor.storage.runs import Runs
 from preceptor.web.app import app
 from preceptor.web.house import House
 
@@ -21,7 +20,7 @@ __all__ = ["folder", "stage"]
     ("theme", "width", "scripts"), [("light", 1280, True), ("dark", 360, True), ("light", 640, False)]
 )
 def test_a_talk(browser: Browser, stage: Stage, theme: Theme, width: int, scripts: bool, tmp_path: Path) -> None:
-    house = House(Desk(stage.library), Runs(stage.db), stage=stage, simulated=True)
+    house = House(Desk(stage.library), stage=stage, simulated=True)
     with (
         served(app(house, alone())) as base,
         Reader(browser, base, theme, width, scripts=scripts, checks=False) as reader,

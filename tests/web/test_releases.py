@@ -86,7 +86,7 @@ async def test_what_is_no_longer_approved_is_not_published(visitor: Visitor, hou
 async def test_without_models_nothing_is_evaluated(house: House) -> None:
     approve(house, "st-sorry")
     made = house.desk.assemble("ann")
-    async with Visitor(app(House(Desk(house.desk.library), house.runs), alone())) as visitor:
+    async with Visitor(app(House(Desk(house.desk.library)), alone())) as visitor:
         page = await visitor.get(f"/releases/{made.hash}")
         assert "Evaluate it beside" not in page.text
         assert (await visitor.post(f"/releases/{made.hash}/evaluate")).status_code == 404

@@ -15,7 +15,7 @@ from preceptor.settings.office import Office
 from preceptor.settings.project import Project
 from preceptor.simulated.world import World
 from preceptor.storage.database import Database
-from preceptor.storage.runs import Run, Runs
+from preceptor.storage.runs import Run
 from preceptor.web.app import app
 from preceptor.web.house import House
 from witness import serving
@@ -63,7 +63,7 @@ def office(folder: Path) -> Iterator[Office]:
 
 
 def house(office: Office) -> House:
-    return House(Desk(office.project.library(office.db)), office.runs, office, simulated=True)
+    return House(Desk(office.project.library(office.db)), office, simulated=True)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ async def test_a_release_is_evaluated_beside_the_student(visitor: Visitor, offic
 async def test_without_an_office_there_are_no_runs(tmp_path: Path) -> None:
     with Database.open(tmp_path / "p.db") as db:
         project = Project.load(_new(tmp_path))
-        async with Visitor(app(House(Desk(project.library(db)), Runs(db)), alone())) as visitor:
+        async with Visitor(app(House(Desk(project.library(db))), alone())) as visitor:
             assert (await visitor.get("/runs")).status_code == 404
 
 

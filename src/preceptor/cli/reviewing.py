@@ -44,11 +44,10 @@ def review(project: "Project", host: str, name: str | None = None) -> "Iterator[
 def house(project: "Project", db: "Database", office: "Office | None" = None, stage: "Stage | None" = None) -> "House":
     """What the pages draw on."""
     from preceptor.library.desk import Desk
-    from preceptor.storage.runs import Runs
     from preceptor.web.house import House
 
     desk = Desk(project.library(db), project.settings.library.four_eyes)
-    return House(desk, Runs(db), office, stage, project.simulated)
+    return House(desk, office, stage, project.simulated)
 
 
 def admission(project: "Project", db: "Database", host: str, name: str | None = None) -> "Admission":

@@ -1,11 +1,16 @@
 """Areas: the scenarios as a whole, each with what the student was taught there and what that is worth."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 
 from preceptor.library import tables
 from preceptor.library.rows import Reach
+
+Kind = Literal["taught", "waiting", "weak"]
+"""Something is approved; something helps, and nobody has decided; the student falls short, and nothing that helps is
+known."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,8 @@ class Area:
     """Mean effect (win rate minus loss rate) of those that helped and were not rejected; None: there are none."""
 
     @property
-    def weak(self) -> bool:
-        """The student falls short here, and nothing that helps is known."""
-        return not self.approved and not self.waiting
+    def kind(self) -> Kind:
+        return "taught" if self.approved else "waiting" if self.waiting else "weak"
 
 
 def areas(connection: sa.Connection, library: str) -> tuple[Area, ...]:

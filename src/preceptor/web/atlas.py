@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Literal
 
 from preceptor.library.areas import Area
 from preceptor.retrieval.embedding import StaticEmbedder
@@ -19,7 +18,6 @@ NUMBERED = 120
 SMALLEST, LARGEST = 7.0, 26.0
 """Radius in pixels: of a scenario that is hardly met, and of the most frequent."""
 KEPT = 4
-Kind = Literal["taught", "waiting", "weak"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,6 @@ class Dot:
     y: float
     radius: float
     """Its area is the share of turns in which the scenario is met."""
-    kind: Kind
 
 
 class Atlas:
@@ -54,7 +51,6 @@ class Atlas:
                 round(MARGIN + (WIDTH - 2 * MARGIN) * float(x), 1),
                 round(MARGIN + (HEIGHT - 2 * MARGIN) * float(y), 1),
                 _radius(area.reach.share / most if most else 0.0, len(areas)),
-                "taught" if area.approved else "waiting" if area.waiting else "weak",
             )
             for number, (area, (x, y)) in enumerate(zip(areas, places, strict=True), 1)
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from preceptor.library.desk import Desk
 from preceptor.settings.office import Office
 from preceptor.settings.stage import Stage
-from preceptor.storage.runs import Runs
 from preceptor.web.atlas import Atlas
 
 
@@ -15,7 +14,6 @@ class House:
 
     desk: Desk
     """The library, with the owner's rules for deciding."""
-    runs: Runs
     office: Office | None = None
     """Runs seen and steered; None where there is no project to have any."""
     stage: Stage | None = None

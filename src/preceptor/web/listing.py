@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from preceptor.library.queue import Filter, Order, State
+from preceptor.library.queue import Filter, Order
 from preceptor.web.visits import Visit
 
-StateAsked = State | str
 STATES: Mapping[str, str] = {
     "undecided": "Undecided",
     "deferred": "Deferred",

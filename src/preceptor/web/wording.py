@@ -33,6 +33,7 @@ FLAGS: Mapping[str, tuple[str, str]] = {
         "What was measured is another wording. Measure again before relying on it.",
     ),
     "much like": ("Much like another", "Another strategy says nearly the same. One of them will do."),
+    "uncorroborated": ("One customer's words", "A single customer speaks for it. Would others be served well by it?"),
     "contradicts": ("Contradicts another", "Another strategy forbids what this one asks for, or the other way round."),
 }
 """By what `library.lint` says: a heading, and what to think about."""

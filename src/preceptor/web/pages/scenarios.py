@@ -21,7 +21,6 @@ def show(visit: Visit) -> Response:
         numbered=len(dots) <= atlas.NUMBERED,
         size=(atlas.WIDTH, atlas.HEIGHT),
         paging=paging,
-        weak=[dot for dot in dots if dot.kind == "weak"],
         covered=sum(area.reach.share for area in found if area.approved),
         met=sum(area.reach.share for area in found),
     )
