@@ -37,7 +37,7 @@ def test_ids_are_found_by_their_beginning_and_the_nearest_is_named(runs: Runs) -
 
 def test_runs_are_listed_newest_first(runs: Runs) -> None:
     made = [runs.create("teach", {}, n) for n in range(3)]
-    assert [run.id for run in runs.list()] == sorted((run.id for run in made), reverse=True)
+    assert [run.id for run in runs.list()] == [run.id for run in reversed(made)]
 
 
 def test_a_run_is_finished_and_reopened(runs: Runs) -> None:

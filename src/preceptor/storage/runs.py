@@ -82,7 +82,7 @@ class Runs:
 
     def create(self, kind: str, settings: Mapping[str, Any], seed: int) -> Run:
         at = datetime.now(UTC)
-        run = Run(_new_id(at), kind, "running", dict(settings), seed, at.isoformat(timespec="seconds"))
+        run = Run(_new_id(at), kind, "running", dict(settings), seed, at.isoformat(timespec="microseconds"))
         row = {"id": run.id, "kind": kind, "status": run.status, "seed": seed, "created": run.created}
         with self._db.begin() as connection:
             connection.execute(runs.insert(), row | {"settings": canonical(settings).decode()})
@@ -119,7 +119,7 @@ class Runs:
 
     def list(self, limit: int | None = None, offset: int = 0) -> tuple[Run, ...]:
         """All runs, or a part of them, newest first."""
-        wanted = sa.select(runs).order_by(runs.c.id.desc()).limit(limit).offset(offset)
+        wanted = sa.select(runs).order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit).offset(offset)
         with self._db.reading() as connection:
             return tuple(_run(row) for row in connection.execute(wanted))
 
