@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from preceptor.dialogue.outcome import Outcome
 from preceptor.llm.messages import Message, ToolCall
 from preceptor.storage.canonical import content_hash
 
@@ -66,6 +67,8 @@ class Conversation:
     source: str = "simulated"
     """Where it comes from: ``simulated``, or the log's name."""
     tags: tuple[str, ...] = field(default=())
+    outcome: Outcome | None = None
+    """What the tools' environment found to have come of it; None where nothing can tell."""
 
     def contexts(self) -> Iterator[tuple[Context, Turn]]:
         """Each moment the agent acted, with what it then did."""

@@ -6,6 +6,7 @@ from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import Customer, Voice, draw_customers
 from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.environment import Environment, NoTools
 from preceptor.dialogue.rollout import Rollout
 from preceptor.llm.model import Model
 
@@ -18,9 +19,18 @@ class Customers:
     rollout: Rollout
 
     @classmethod
-    def draw(cls, domain: Domain, model: Model, count: int, seed: int = 0, max_turns: int = 8) -> "Customers":
-        """Draw customers of a domain and let `model` speak for them."""
-        return cls(draw_customers(domain, count, seed), Rollout(Voice(model, domain), max_turns))
+    def draw(
+        cls,
+        domain: Domain,
+        model: Model,
+        count: int,
+        seed: int = 0,
+        max_turns: int = 8,
+        environment: Environment | None = None,
+    ) -> "Customers":
+        """Draw customers of a domain and let `model` speak for them; `environment` stands behind the domain's tools."""
+        rollout = Rollout(Voice(model, domain), max_turns, environment or NoTools())
+        return cls(draw_customers(domain, count, seed), rollout)
 
     async def talk(self, agent: Agent, customer: Customer) -> Conversation:
         return await self.rollout.play(agent, customer)

@@ -1,11 +1,11 @@
 """One conversation between a customer and an agent. Judges nothing; a failed one is data, not a crash."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Ending, Turn
 from preceptor.dialogue.customers import Customer, Voice
-from preceptor.dialogue.environment import Environment, NoTools
+from preceptor.dialogue.environment import Environment, NoTools, Session
 from preceptor.errors import BadReply, Rejected
 
 TOOL_ROUNDS = 6
@@ -26,6 +26,11 @@ class Rollout:
         A model's unusable or refused reply ends the conversation as ``broken`` with the reason as a tag; faults of the
         line and a stop are raised.
         """
+        async with self.environment.open(customer) as session:
+            conversation = await self._talk(agent, customer, session)
+            return replace(conversation, outcome=session.outcome(conversation))
+
+    async def _talk(self, agent: Agent, customer: Customer, session: Session) -> Conversation:
         turns: tuple[Turn, ...] = ()
         try:
             for _ in range(self.max_turns):
@@ -33,19 +38,19 @@ class Rollout:
                 turns = (*turns, said)
                 if ending != "open":
                     return _ended(turns, ending, customer)
-                turns = await self._act(agent, turns, customer.seed)
+                turns = await self._act(agent, session, turns, customer.seed)
             return _ended(turns, "cut", customer)
         except (BadReply, Rejected) as fault:
             return _ended(turns, "broken", customer, str(fault))
 
-    async def _act(self, agent: Agent, turns: tuple[Turn, ...], seed: int) -> tuple[Turn, ...]:
+    async def _act(self, agent: Agent, session: Session, turns: tuple[Turn, ...], seed: int) -> tuple[Turn, ...]:
         for _ in range(TOOL_ROUNDS):
             turn = await agent.reply(Context(turns), seed)
             turns = (*turns, turn)
             if not turn.tool_calls:
                 return turns
             for call in turn.tool_calls:
-                turns = (*turns, Turn("tool", await self.environment.call(call), tool_call_id=call.id))
+                turns = (*turns, Turn("tool", await session.call(call), tool_call_id=call.id))
         raise BadReply(f"The agent called tools {TOOL_ROUNDS} times in a row without answering.")
 
 

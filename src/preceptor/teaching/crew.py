@@ -1,12 +1,14 @@
 """Who takes part in a teaching run."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.customers import Voice
 from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.environment import Environment, NoTools
+from preceptor.dialogue.rollout import Rollout
 from preceptor.judging.judge import Judge
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import gather
@@ -32,6 +34,7 @@ class Crew:
     embedder: Embedder
     settings: Teaching
     tell: Callable[[Event], None]
+    environment: Environment = field(default_factory=NoTools)
 
     @classmethod
     def gather(
@@ -45,6 +48,7 @@ class Crew:
         settings: Teaching,
         embedder: Embedder | None = None,
         tell: Callable[[Event], None] = lambda event: None,
+        environment: Environment | None = None,
     ) -> "Crew":
         """Of models. Without an embedder, the embedded default (static word vectors) is used."""
         return cls(
@@ -56,7 +60,13 @@ class Crew:
             embedder or StaticEmbedder(),
             settings,
             tell,
+            environment or NoTools(),
         )
+
+    @property
+    def rollout(self) -> Rollout:
+        """Plays this run's conversations."""
+        return Rollout(self.voice, self.settings.max_turns, self.environment)
 
     @property
     def teacher_model(self) -> Model:

@@ -9,7 +9,6 @@ from scipy.special import stdtrit
 
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.customers import Customer
-from preceptor.dialogue.rollout import Rollout
 from preceptor.judging.verdicts import Rating, Unscored
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import HeldOutScore
@@ -17,10 +16,9 @@ from preceptor.teaching.events import HeldOutScore
 
 async def score(crew: Crew, agent: Agent, customers: Sequence[Customer], iteration: int) -> HeldOutScore | None:
     """Let the agent serve the held-out customers and rate each conversation; None if none could be rated."""
-    rollout = Rollout(crew.voice, crew.settings.max_turns)
 
     async def serve(customer: Customer) -> Rating | Unscored:
-        conversation = await rollout.play(agent, customer)
+        conversation = await crew.rollout.play(agent, customer)
         return await crew.judge.rate(conversation, customer.seed)
 
     ratings = await crew.all("held-out", [partial(serve, customer) for customer in customers])

@@ -15,7 +15,6 @@ import anyio
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer
-from preceptor.dialogue.rollout import Rollout
 from preceptor.errors import BadReply, Rejected
 from preceptor.judging.verdicts import Comparison
 from preceptor.llm.parallel import both, gather
@@ -106,12 +105,11 @@ async def meet(
     whose measurement failed are left out and counted in a note. Order: as the customers, then as the logs.
     """
     agent = Alternating(crew.teacher, student, share, crew.settings.seed)
-    rollout = Rollout(crew.voice, crew.settings.max_turns)
 
     places = anyio.Semaphore(LOGS_AT_ONCE)
 
     async def talk(customer: Customer) -> list[Moment | None]:
-        return await _compare(crew, student, await rollout.play(agent, customer))
+        return await _compare(crew, student, await crew.rollout.play(agent, customer))
 
     async def look(log: Conversation) -> list[Moment | None]:
         async with places:

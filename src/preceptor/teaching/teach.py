@@ -12,6 +12,7 @@ from typing import TypeVar
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import draw_customers
 from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.environment import Environment
 from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy, Voice
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import aside, both, gather
@@ -88,6 +89,7 @@ async def teach(
     start: Guidance | None = None,
     logs: Iterable[Conversation] = (),
     embedder: Embedder | None = None,
+    environment: Environment | None = None,
     tell: Callable[[Event], None] = lambda event: None,
     keep: Callable[[Taught], None] = lambda taught: None,
 ) -> Taught:
@@ -97,6 +99,7 @@ async def teach(
         start: a library to go on from.
         logs: conversations as a further source of contexts; what their agent did is shown to the teacher. They may be
             more than memory holds if `settings.logged_conversations` bounds how many are used.
+        environment: stands behind the domain's tools; without one the agent is told that they are not connected.
         tell: hears every event, in order.
         keep: called with what is known after each iteration, for saving.
 
@@ -114,6 +117,7 @@ async def teach(
         settings=settings,
         embedder=embedder,
         tell=tell,
+        environment=environment,
     )
     notebook = Notebook.opened(start or Guidance(domain.name, false_injections=settings.false_injections))
     drawn = draw_logged(logs, settings.logged_conversations, settings.seed)
