@@ -24,12 +24,19 @@ class Session(Protocol):
 
 
 class Environment(Protocol):
+    @property
+    def repeatable(self) -> bool:
+        """Whether all that calls change is gone with their session, so that making them again in a new one brings it
+        back. Not so: what they changed outside stays changed, and nobody may make them again unasked."""
+
     def open(self, customer: Customer) -> AbstractAsyncContextManager[Session]:
         """The tools as they stand when this customer comes. The same customer finds the same."""
 
 
 class NoTools:
     """Tools are declared but nothing stands behind them: the agent is told so."""
+
+    repeatable = True
 
     @asynccontextmanager
     async def open(self, customer: Customer) -> AsyncIterator["NoTools"]:
