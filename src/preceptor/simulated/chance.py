@@ -1,8 +1,8 @@
 """Chance from a hash: the same request to the same model draws the same, in any order and on any machine.
 
-The hash is over world seed, model, request seed, schema name, and role and text of every message: all of it crosses the
-wire, so a model answers the same in process and over HTTP. What is being decided is hashed in with each draw, so that
-draws do not depend on how many came before.
+The hash is over world seed, model, request seed, schema name, and role, text and tool calls of every message: all of it
+crosses the wire, so a model answers the same in process and over HTTP. What is being decided is hashed in with each
+draw, so that draws do not depend on how many came before.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import orjson
 
-from preceptor.llm.messages import Request
+from preceptor.llm.messages import Message, Request
 
 OptionT = TypeVar("OptionT")
 _STEPS = 2**53
@@ -26,7 +26,7 @@ class Chance:
 
     @classmethod
     def of(cls, world_seed: int, model: str, request: Request) -> "Chance":
-        said = [[message.role, message.content] for message in request.messages]
+        said = [[message.role, message.content, *_called(message)] for message in request.messages]
         schema = request.schema.name if request.schema else None
         return cls(world_seed, model, request.sampling.seed, schema, said)
 
@@ -54,6 +54,15 @@ class Chance:
         """Around 0."""
         return deviation * NormalDist().inv_cdf(max(self.draw(*what), 1e-12))
 
+    def number(self, digits: int, *what: str) -> str:
+        """Of so many digits, the first of which is not 0."""
+        first = 10 ** (digits - 1)
+        return str(first + int(self.draw(*what) * 9 * first))
+
     def order(self, options: Sequence[str], *what: str) -> tuple[str, ...]:
         """The options, shuffled."""
         return tuple(sorted(options, key=lambda option: self.draw(*what, option)))
+
+
+def _called(message: Message) -> list[list[str]]:
+    return [[call.name, call.arguments] for call in message.tool_calls]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from preceptor.errors import UserError
 from preceptor.simulated.reading import SMALL_TALK, Among, Reader
+from preceptor.simulated.tools import Digits
 from preceptor.simulated.words import sentences
 from preceptor.simulated.world import (
     PLACEHOLDER,
     AgentProfile,
-    Digits,
     Move,
     Situation,
     World,

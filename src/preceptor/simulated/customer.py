@@ -9,6 +9,7 @@ from typing import Literal
 
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
+from preceptor.simulated.course import Stretch, answered
 from preceptor.simulated.prompt import Said, blocks, conversation, outside
 from preceptor.simulated.quality import turn_quality
 from preceptor.simulated.reading import Reader
@@ -76,15 +77,17 @@ class Customer:
         return openings or {one.id: one.opens for one in situations if one.opens > 0}
 
     def _exchanges(self, said: tuple[Said, ...]) -> list[tuple[Situation, float]]:
-        """What each of its own messages was about, with the quality of the reply it got."""
+        """What each of its own messages came to, with the quality of the answer: what tools brought up last counts."""
         found: list[tuple[Situation, float]] = []
-        here: Situation | None = None
-        for turn in said:
-            if turn.party == "customer":
-                id_ = self.reader.situation(turn.text)
-                here = self.reader.world.situation[id_] if id_ else here
-            elif turn.party == "agent" and here is not None:
-                found.append((here, turn_quality(self.reader.world, here, self.reader.moves(turn.text))))
+        before: Stretch | None = None
+        for stretch in answered(self.reader, said):
+            if stretch.situation is None:
+                continue
+            quality = turn_quality(self.reader.world, stretch.situation, stretch.made(self.reader))
+            if before and stretch.situation.result and before.message == stretch.message:
+                found.pop()
+            found.append((stretch.situation, quality))
+            before = stretch
         return found
 
     def _poor_run(self, exchanges: list[tuple[Situation, float]]) -> int:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from preceptor.llm.messages import Request
-from preceptor.simulated.agent import latest
 from preceptor.simulated.chance import Chance
-from preceptor.simulated.prompt import Said, blocks, conversation, orders
+from preceptor.simulated.course import answered, at_hand
+from preceptor.simulated.prompt import Said, blocks, conversation, orders, turn
 from preceptor.simulated.quality import Ending, satisfaction, turn_quality
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.world import JudgeProfile, Situation
@@ -22,9 +22,10 @@ class Judge:
     def compare(self, request: Request, chance: Chance) -> dict[str, Any]:
         """Which of two replies serves the customer better."""
         shown = blocks(request)
-        situation = latest(self.reader, _customers(conversation(shown.get("conversation", ""))))
+        here = at_hand(self.reader, conversation(shown.get("conversation", "")))
+        situation, before = here.situation, here.made(self.reader)
         texts = (shown.get("first", ""), shown.get("second", ""))
-        made = tuple(self.reader.moves(text) for text in texts)
+        made = tuple(before | here.made_in(self.reader, turn(text)) for text in texts)
         first, second = (self._seen(situation, moves, chance, place) for moves, place in zip(made, "12", strict=True))
         asked = frozenset().union(
             *(self.reader.instructions(text).told for text in orders(shown.get("conversation", "")))
@@ -46,7 +47,7 @@ class Judge:
     def rate(self, request: Request, chance: Chance) -> dict[str, Any]:
         """How satisfied the customer is at the end, and whether goal and policy were kept."""
         said = conversation(blocks(request).get("conversation", ""))
-        turns = exchanges(self.reader, said)
+        turns = [(one.situation, one.made(self.reader)) for one in answered(self.reader, said)]
         seen = [self._seen(here, made, chance, str(place)) for place, (here, made) in enumerate(turns)]
         ended = ending(self.reader, said)
         harmed = sorted({move for here, made in turns if here for move in made.intersection(here.harmful)})
@@ -80,24 +81,8 @@ class Judge:
         return "; ".join(self.reader.world.move[move].name for move in sorted(moves))
 
 
-def exchanges(reader: Reader, said: tuple[Said, ...]) -> list[tuple[Situation | None, frozenset[str]]]:
-    """For each agent turn, what it had to answer and the moves it made."""
-    turns: list[tuple[Situation | None, frozenset[str]]] = []
-    before: list[str] = []
-    for turn in said:
-        if turn.party == "customer":
-            before.append(turn.text)
-        elif turn.party == "agent" and before:
-            turns.append((latest(reader, tuple(before)), reader.moves(turn.text)))
-    return turns
-
-
 def ending(reader: Reader, said: tuple[Said, ...]) -> Ending:
     """How a conversation ended, by its last words."""
     if not said or said[-1].party != "customer":
         return "cut"
     return reader.ending(said[-1].text) or "open"
-
-
-def _customers(said: tuple[Said, ...]) -> tuple[str, ...]:
-    return tuple(turn.text for turn in said if turn.party == "customer")

@@ -49,17 +49,18 @@ class SimulatedModel:
         """The reply to a request: always the same for the same request."""
         chance = Chance.of(self._world.seed, self._id, request)
         schema = form(request)
-        text = self._structured(request, schema, chance) if schema else self._plain(request, chance)
-        return _bounded(request, text)
+        if schema:
+            return _bounded(request, Message("assistant", self._structured(request, schema, chance)))
+        return _bounded(request, self._plain(request, chance))
 
-    def _plain(self, request: Request, chance: Chance) -> str:
+    def _plain(self, request: Request, chance: Chance) -> Message:
         match self._profile:
             case AgentProfile():
                 return Agent(self._reader, self._profile).reply(request, chance)
             case CustomerProfile():
-                return Customer(self._reader, self._profile).turn(request, chance).message
+                return Message("assistant", Customer(self._reader, self._profile).turn(request, chance).message)
             case JudgeProfile():
-                return "I can compare two replies or rate a conversation."
+                return Message("assistant", "I can compare two replies or rate a conversation.")
         assert_never(self._profile)
 
     def _structured(self, request: Request, schema: Schema, chance: Chance) -> str:
@@ -102,12 +103,16 @@ def tokens(text: str) -> int:
     return -(-len(text.encode()) // _BYTES_A_TOKEN)
 
 
-def _bounded(request: Request, text: str) -> Reply:
+def _bounded(request: Request, message: Message) -> Reply:
     """The reply, cut at `max_tokens`. A prompt costs its texts and 4 tokens for each message."""
-    prompt = sum(tokens(message.content) + _TOKENS_A_MESSAGE for message in request.messages)
+    prompt = sum(_cost(said) + _TOKENS_A_MESSAGE for said in request.messages)
     limit = request.sampling.max_tokens
-    reply = Reply(Message("assistant", text), Usage(prompt, tokens(text)))
+    reply = Reply(message, Usage(prompt, _cost(message)), "tool_calls" if message.tool_calls else "stop")
     if reply.usage.completion_tokens <= limit:
         return reply
-    cut = text.encode()[: limit * _BYTES_A_TOKEN].decode(errors="ignore")
+    cut = message.content.encode()[: limit * _BYTES_A_TOKEN].decode(errors="ignore")
     return replace(reply, message=Message("assistant", cut), usage=Usage(prompt, tokens(cut)), finish="length")
+
+
+def _cost(message: Message) -> int:
+    return tokens(message.content) + sum(tokens(call.name + call.arguments) for call in message.tool_calls)

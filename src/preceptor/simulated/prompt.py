@@ -7,7 +7,7 @@ or at the start of the reply; data stands in ``<blocks>``.
 import html
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -31,6 +31,17 @@ _ASKS = re.compile(r"^[ \t]*(?:customer|user):\s", re.I | re.M)
 _REPLY = re.compile(r"^[ \t]*(?:agent|assistant):\s+(.*)$", re.I | re.M)
 _SPEECH = re.compile(r"^[ \t]*(?:customer|user|agent|assistant|tool):\s.*$", re.I | re.M)
 _PARTIES = {"user": "customer", "assistant": "agent", "system": "tool"}
+_CALLS = re.compile(r"^Agent calls ([^\s(]+)\((.*)\)$")
+_SHOWN_CALL = re.compile(r"^\(calls (\S+) with (.*)\)$", re.M)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call somebody made."""
+
+    tool: str
+    arguments: str
+    """JSON, as it was written."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,8 @@ class Said:
     party: str
     """customer, agent or tool."""
     text: str
+    calls: tuple[Call, ...] = ()
+    """What the agent called in this turn."""
 
 
 @lru_cache(maxsize=4096)
@@ -109,6 +122,24 @@ def heard(messages: tuple[Message, ...]) -> tuple[str, ...]:
     return tuple(_split(text)[1] if merged else notes(text)[0] or text for text in said)
 
 
+def lines(messages: tuple[Message, ...]) -> tuple[Said, ...]:
+    """The conversation that a chat's messages hold, as its agent has it; what is put before its next words is none."""
+    customers = iter(heard(messages))
+    found = []
+    for place, message in enumerate(messages):
+        match message.role:
+            case "user":
+                found.append(Said("customer", next(customers)))
+            case "assistant" if message.tool_calls or place < len(messages) - 1:
+                calls = tuple(Call(call.name, call.arguments) for call in message.tool_calls)
+                found.append(Said("agent", message.content, calls))
+            case "tool":
+                found.append(Said("tool", message.content))
+            case _:
+                pass
+    return tuple(found)
+
+
 @lru_cache(maxsize=4096)
 def _split(text: str) -> tuple[str, str]:
     """A user message of a prompt without system messages: what a client put before the customer's own paragraph, and
@@ -139,9 +170,27 @@ def conversation(text: str) -> tuple[Said, ...]:
         if start := _TURN.match(line):
             party = start[1].lower()
             turns.append(Said(_PARTIES.get(party, party), line[start.end() :]))
-        elif turns and line.strip() and not line.startswith("Agent calls "):
-            turns[-1] = Said(turns[-1].party, f"{turns[-1].text} {line.strip()}")
+        elif turns and line.startswith("Agent calls "):
+            _note_call(turns, line.strip())
+        elif turns and line.strip():
+            turns[-1] = replace(turns[-1], text=f"{turns[-1].text} {line.strip()}")
     return tuple(turns)
+
+
+def _note_call(turns: list[Said], line: str) -> None:
+    """A call belongs to the agent's turn just before it, or to one without words."""
+    found = _CALLS.match(line)
+    if found is None:
+        return
+    if turns[-1].party != "agent":
+        turns.append(Said("agent", ""))
+    turns[-1] = replace(turns[-1], calls=(*turns[-1].calls, Call(found[1], found[2])))
+
+
+def turn(text: str) -> Said:
+    """An agent's reply as it is shown to judges and teachers, its calls in brackets."""
+    calls = tuple(Call(tool, arguments) for tool, arguments in _SHOWN_CALL.findall(text))
+    return Said("agent", _SHOWN_CALL.sub("", text).strip() if calls else text, calls)
 
 
 def numbered(text: str) -> dict[int, str]:

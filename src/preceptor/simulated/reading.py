@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from preceptor.simulated.index import Entry, Index, Match
+from preceptor.simulated.tools import Digits
 from preceptor.simulated.words import (
     clauses,
     conditional,
@@ -25,7 +26,7 @@ from preceptor.simulated.words import (
     sentences,
     stems,
 )
-from preceptor.simulated.world import Digits, World
+from preceptor.simulated.world import World
 
 SURE = 0.8
 """Cosine from which a sentence *is* a wording, typos and values apart: it is not taken apart any further."""
@@ -76,7 +77,9 @@ class Reader:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        values = frozenset(content(" ".join(text for some in world.placeholders.values() for text in _texts(some))))
+        columns = [column for table in world.records.values() for column in table.columns.values()]
+        told = [text for some in (*world.placeholders.values(), *columns) for text in _texts(some)]
+        values = frozenset(content(" ".join(told)))
         self._replies = Index(_reply_entries(world), values)
         self._orders = Index(_order_entries(world), values)
         self._customers = Index(_customer_entries(world), values)
@@ -248,12 +251,14 @@ def _mentioned(text: str, descriptions: Mapping[str, str], index: Index) -> str 
     return best.label if best and best.score >= LIKE else None
 
 
-def _texts(values: Digits | tuple[str, ...]) -> tuple[str, ...]:
+def _texts(values: Digits | Iterable[str]) -> Iterable[str]:
     return () if isinstance(values, Digits) else values
 
 
 def _reply_entries(world: World) -> Iterator[Entry]:
     for move in world.moves:
+        if move.calls:
+            continue  # what is a call is not made by talking of it
         yield from (Entry(move.id, text, "said") for text in move.said)
         yield from (Entry(move.id, text, "told") for text in (move.name, *move.told))
         yield from (Entry(move.id, text, "forbidden", wording=False) for text in move.forbidden)
@@ -271,6 +276,8 @@ def _order_entries(world: World) -> Iterator[Entry]:
 
 def _customer_entries(world: World) -> Iterator[Entry]:
     for situation in world.situations:
+        if situation.result:
+            continue  # nobody's words lead there
         yield from (Entry(situation.id, text, "customer") for text in (*situation.customer, *situation.unseen))
         yield from (Entry(situation.id, text, "described", wording=False) for text in situation.described)
     talk = world.phrases

@@ -1,6 +1,7 @@
 """A world behind the OpenAI protocol: chat completions, streaming, the list of models. Simulated, and named so.
 
-Model names are the ids of the world's `models`. Tools are taken and ignored. A reply is the same as in process.
+Model names are the ids of the world's `models`. Tools are called where the world has them, and otherwise ignored. A
+reply is the same as in process.
 """
 
 from collections.abc import AsyncIterator
@@ -127,6 +128,9 @@ async def _events(reply: Reply, name: str, with_usage: bool, cut: bool) -> Async
         yield _event({**frame, "choices": [_choice({"content": piece})]})
     if cut:
         return
+    if calls := whole["choices"][0]["message"].get("tool_calls"):
+        numbered = [{"index": place, **call} for place, call in enumerate(calls)]
+        yield _event({**frame, "choices": [_choice({"tool_calls": numbered})]})
     yield _event({**frame, "choices": [_choice({}, reply.finish)]})
     if with_usage:
         yield _event({**frame, "choices": [], "usage": whole["usage"]})
@@ -139,7 +143,7 @@ def _pieces(text: str) -> list[str]:
     return [" ".join(words[at : at + _PIECE]) + (" " if at + _PIECE < len(words) else "") for at in cuts]
 
 
-def _choice(delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
+def _choice(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "finish_reason": finish}
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from preceptor.llm.messages import Request
-from preceptor.simulated.agent import latest
 from preceptor.simulated.chance import Chance
-from preceptor.simulated.prompt import blocks, conversation, numbered, orders
+from preceptor.simulated.course import at_hand
+from preceptor.simulated.prompt import blocks, conversation, numbered, orders, turn
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.wording import joined
 from preceptor.simulated.world import AgentProfile, Situation, Teaching
@@ -45,9 +45,9 @@ class Teacher:
     def strategies(self, request: Request, chance: Chance) -> dict[str, Any]:
         """What a reply lacks, and the strategies that would mend it; in later rounds, the current ones revised."""
         shown = blocks(request)
-        said = conversation(shown.get("conversation", ""))
-        situation = latest(self.reader, tuple(turn.text for turn in said if turn.party == "customer"))
-        made = self.reader.moves(shown.get("student_reply", ""))
+        here = at_hand(self.reader, conversation(shown.get("conversation", "")))
+        situation = here.situation
+        made = here.made(self.reader) | here.made_in(self.reader, turn(shown.get("student_reply", "")))
         needs = _needs(situation, made)
         current = list(numbered(shown.get("strategies", "")).values())
         kept = [text for text in current if self._stays(text, situation, needs, chance)]
@@ -71,8 +71,7 @@ class Teacher:
     def place(self, request: Request, chance: Chance) -> dict[str, Any]:
         """Which of the scenarios listed a conversation belongs to, or a description of a new one."""
         shown = blocks(request)
-        said = conversation(shown.get("conversation", ""))
-        situation = latest(self.reader, tuple(turn.text for turn in said if turn.party == "customer"))
+        situation = at_hand(self.reader, conversation(shown.get("conversation", ""))).situation
         known = numbered(shown.get("scenarios", ""))
         fitting = [n for n, text in known.items() if situation and self.reader.described(text) == situation.id]
         if chance.happens(self.teaching.misplaces, "misplaces"):
@@ -94,8 +93,7 @@ class Teacher:
     def fit(self, request: Request, chance: Chance) -> dict[str, Any]:
         """Which of the instructions listed matter in a situation, as far as the teacher sees and means well."""
         shown = blocks(request)
-        said = conversation(shown.get("conversation", ""))
-        situation = latest(self.reader, tuple(turn.text for turn in said if turn.party == "customer"))
+        situation = at_hand(self.reader, conversation(shown.get("conversation", ""))).situation
         listed = numbered(shown.get("strategies", ""))
         return {"fitting": [n for n, text in listed.items() if self._fits(text, situation, chance)]}
 

@@ -7,9 +7,8 @@ Nothing that teaches, serves or judges may use this module. Conversations are gi
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from preceptor.simulated.agent import latest
 from preceptor.simulated.check import only_poor
-from preceptor.simulated.judge import exchanges
+from preceptor.simulated.course import answered, at_hand
 from preceptor.simulated.prompt import Said
 from preceptor.simulated.quality import Ending, satisfaction, turn_quality
 from preceptor.simulated.reading import Reader
@@ -55,7 +54,7 @@ class Truth:
 
     def situation(self, *messages: str) -> str | None:
         """What the last of a customer's messages is about, or the last before it that is about anything."""
-        found = latest(self._reader, messages)
+        found = at_hand(self._reader, [Said("customer", text) for text in messages]).situation
         return found.id if found else None
 
     def described(self, description: str) -> str | None:
@@ -72,7 +71,8 @@ class Truth:
 
     def acts(self, lines: Lines) -> tuple[Act, ...]:
         """Every agent turn of a conversation that answers somebody."""
-        turns = exchanges(self._reader, tuple(Said(party, text) for party, text in lines))
+        found = answered(self._reader, tuple(Said(party, text) for party, text in lines))
+        turns = [(one.situation, one.made(self._reader)) for one in found]
         return tuple(Act(here, made, self._quality(here, made)) for here, made in turns)
 
     def satisfaction(self, lines: Lines, ending: Ending) -> float:

@@ -15,7 +15,7 @@ _CLAUSE = re.compile(
     r"\s*[;:—–]\s*|\s+-\s+|,\s+|\s+(?=(?:and|but|or|nor|then|so|while|because|instead of|rather than)\s)", re.I
 )
 _WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*|\d[\d.,:/-]*")
-_GAP = re.compile(r"\{[a-z][a-z0-9_]*\}")
+_GAP = re.compile(r"\{[a-z][a-z0-9_.]*\}")
 
 _EMPTY = frozenset(
     """

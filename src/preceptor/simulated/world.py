@@ -6,7 +6,7 @@ The schema is docs/reference/worlds.md. Loading checks the form of each field an
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -16,10 +16,12 @@ import pydantic
 import yaml
 
 from preceptor.errors import NotFound, SettingsError
+from preceptor.simulated.tools import Action, Digits, Name, Result, Service, Table
 
 ENDINGS = ("resolved", "left")
 """What may stand in `good` and `poor` beside situations."""
-PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?)\}")
+"""``{name}``: a placeholder's value; ``{table.column}``: what a tool gave."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads a shipped world ten times faster
 
@@ -28,7 +30,7 @@ Text = Annotated[str, pydantic.Field(min_length=1)]
 Chance = Annotated[float, pydantic.Field(ge=0, le=1)]
 Weight = Annotated[float, pydantic.Field(ge=0)]
 Texts = Annotated[tuple[Text, ...], pydantic.Field(min_length=1)]
-PartT = TypeVar("PartT", "Move", "Situation")
+PartT = TypeVar("PartT", bound="Move | Situation")
 
 
 class _Part(pydantic.BaseModel):
@@ -41,11 +43,21 @@ class Move(_Part):
     id: Id
     name: Text
     """For people: ``acknowledge that they had to get in touch again``."""
-    said: Texts
+    said: tuple[Text, ...] = ()
     told: Texts
     forbidden: Texts
     cues: tuple[Annotated[tuple[Text, ...], pydantic.Field(min_length=1)], ...] = ()
     """Sets of words that, all in one sentence of a reply, show the move."""
+    calls: Action | None = None
+    """The tool call that the move is; a move in words when not given."""
+    informs: bool = False
+    """Whether who came for this must have been told it, whatever else was done."""
+
+    @pydantic.model_validator(mode="after")
+    def _made_somehow(self) -> "Move":
+        if (self.calls is None) != bool(self.said):
+            raise ValueError(f"move {self.id!r} needs wordings (said), or a tool that it calls, and not both")
+        return self
 
 
 class Situation(_Part):
@@ -55,7 +67,9 @@ class Situation(_Part):
     family: Text
     topic: Id
     opens: Weight = 0.0
-    customer: Texts
+    result: Result | None = None
+    """The tool's result that leads here, in place of a customer's words."""
+    customer: tuple[Text, ...] = ()
     unseen: tuple[Text, ...] = ()
     described: Texts
     required: tuple[Id, ...]
@@ -63,6 +77,12 @@ class Situation(_Part):
     neutral: tuple[Id, ...] = ()
     good: Annotated[dict[str, Weight], pydantic.Field(min_length=1)]
     poor: Annotated[dict[str, Weight], pydantic.Field(min_length=1)]
+
+    @pydantic.model_validator(mode="after")
+    def _reached_somehow(self) -> "Situation":
+        if (self.result is None) != bool(self.customer):
+            raise ValueError(f"situation {self.id!r} needs a customer's wordings, or a tool's result, and not both")
+        return self
 
 
 class Behaviour(_Part):
@@ -76,12 +96,6 @@ class Behaviour(_Part):
     """Chance per word."""
     moods: tuple[str, ...] = ("",)
     """What may stand before the wording; ``""`` for nothing."""
-
-
-class Digits(_Part):
-    """A placeholder whose values are numbers."""
-
-    digits: Annotated[int, pydantic.Field(ge=1, le=18)]
 
 
 class Phrases(_Part):
@@ -212,6 +226,9 @@ class World(_Part):
     situations: Annotated[tuple[Situation, ...], pydantic.Field(min_length=1)]
     personas: Annotated[dict[Id, Behaviour], pydantic.Field(min_length=1)]
     placeholders: dict[str, Digits | Texts] = pydantic.Field(default_factory=dict)
+    records: dict[Name, Table] = pydantic.Field(default_factory=dict)
+    tools: dict[Text, Service] = pydantic.Field(default_factory=dict)
+    """By name, what the domain's tools do."""
     phrases: Phrases
     quality: Quality = Quality()
     models: Annotated[dict[Text, Profile], pydantic.Field(min_length=1)]
@@ -277,6 +294,16 @@ class World(_Part):
         return {situation.id: situation for situation in self.situations}
 
     @cached_property
+    def actions(self) -> Mapping[str, tuple[Move, ...]]:
+        """Moves that are calls, by tool."""
+        return _grouped((move.calls.tool, move) for move in self.moves if move.calls)
+
+    @cached_property
+    def led_by(self) -> Mapping[str, tuple[Situation, ...]]:
+        """Situations that results lead to, by tool."""
+        return _grouped((one.result.tool, one) for one in self.situations if one.result)
+
+    @cached_property
     def topics(self) -> Mapping[str, str]:
         """The domain's topics: id → description."""
         return _described(self.domain, "topics")
@@ -329,6 +356,11 @@ def faults(world: World) -> Iterator[str]:
         if model not in world.models:
             yield f"role {role!r} names model {model!r}, which is not among the models"
     yield from _placeholder_faults(world)
+    yield from _record_faults(world)
+    for move in world.moves:
+        yield from _action_faults(world, move)
+    for situation in world.situations:
+        yield from _result_faults(world, situation)
 
 
 def _twice(what: str, ids: list[str]) -> Iterator[str]:
@@ -368,7 +400,7 @@ def _profile_faults(world: World, name: str, profile: Profile) -> Iterator[str]:
                     yield f"model {name!r} names move {move!r}, which does not exist"
         case CustomerProfile(wordings="unseen"):
             for situation in world.situations:
-                if not situation.unseen:
+                if not situation.unseen and not situation.result:
                     yield f"model {name!r} needs unseen wordings, and situation {situation.id!r} has none"
         case CustomerProfile() | JudgeProfile():
             return
@@ -379,8 +411,77 @@ def _profile_faults(world: World, name: str, profile: Profile) -> Iterator[str]:
 def _placeholder_faults(world: World) -> Iterator[str]:
     for owner, text in wordings(world):
         for name in PLACEHOLDER.findall(text):
-            if name not in world.placeholders:
-                yield f"{owner}: {text!r} holds {{{name}}}, which placeholders does not define"
+            if not _known(world, name):
+                part = "records do" if "." in name else "placeholders does"
+                yield f"{owner}: {text!r} holds {{{name}}}, which {part} not define"
+
+
+def _known(world: World, name: str) -> bool:
+    table, _, column = name.partition(".")
+    return table in world.records and column in world.records[table].columns if column else name in world.placeholders
+
+
+def _record_faults(world: World) -> Iterator[str]:
+    for name, table in world.records.items():
+        if table.key not in world.placeholders:
+            yield f"records.{name}: its key is {table.key!r}, which placeholders does not define"
+        for column, values in table.columns.items():
+            if not isinstance(values, Digits) and not sum(values.values()):
+                yield f"records.{name}: column {column!r} has no weight above 0"
+    offered = {str(tool.get("name")) for tool in _tools_of(world)}
+    for name in sorted(offered ^ world.tools.keys()):
+        yield f"tool {name!r} must be both in domain.tools and in tools"
+    for name, service in world.tools.items():
+        if service.table not in world.records:
+            yield f"tool {name!r} works on {service.table!r}, which records does not define"
+            continue
+        for column in sorted((service.sets.keys() | service.only.keys()) - world.records[service.table].columns.keys()):
+            yield f"tool {name!r} names column {column!r}, which records.{service.table} does not have"
+
+
+def _tools_of(world: World) -> list[Mapping[str, Any]]:
+    tools = world.domain.get("tools") or []
+    return [tool for tool in tools if isinstance(tool, Mapping)] if isinstance(tools, list) else []
+
+
+def _action_faults(world: World, move: Move) -> Iterator[str]:
+    if move.calls is None:
+        return
+    if move.calls.tool not in world.tools:
+        yield f"move {move.id!r} calls {move.calls.tool!r}, which is not among the tools"
+        return
+    for value in move.calls.arguments.values():
+        for name in PLACEHOLDER.findall(value):
+            if not _known(world, name):
+                yield f"move {move.id!r} calls with {{{name}}}, which is defined nowhere"
+    for tool in _tools_of(world):
+        if tool.get("name") == move.calls.tool:
+            parameters = tool.get("parameters") or {}
+            for name in sorted(set(parameters.get("required", ())) - move.calls.arguments.keys()):
+                yield f"move {move.id!r} calls {move.calls.tool!r} without {name!r}"
+            for name in sorted(move.calls.arguments.keys() - set(parameters.get("properties", {}))):
+                yield f"move {move.id!r} calls {move.calls.tool!r} with {name!r}, which its parameters do not have"
+
+
+def _result_faults(world: World, situation: Situation) -> Iterator[str]:
+    name = f"situation {situation.id!r}"
+    for part in ("good", "poor"):
+        for after in getattr(situation, part):
+            if after in world.situation and world.situation[after].result:
+                yield f"{name}: {part} leads to {after!r}, which only a tool's result leads to"
+    if situation.result is None:
+        return
+    if situation.opens:
+        yield f"{name} cannot open a conversation: a tool's result leads to it"
+    for before in situation.result.after:
+        if before not in world.situation:
+            yield f"{name} comes after situation {before!r}, which does not exist"
+    service = world.tools.get(situation.result.tool)
+    if service is None:
+        yield f"{name} comes of a result of {situation.result.tool!r}, which is not among the tools"
+    elif service.table in world.records:
+        for column in sorted(situation.result.when.keys() - world.records[service.table].columns.keys()):
+            yield f"{name}: its result names column {column!r}, which records.{service.table} does not have"
 
 
 def wordings(world: World) -> Iterator[tuple[str, str]]:
@@ -394,6 +495,13 @@ def wordings(world: World) -> Iterator[tuple[str, str]]:
     for part in type(world.phrases).model_fields:
         for text in getattr(world.phrases, part):
             yield f"phrases.{part}", text
+
+
+def _grouped(pairs: Iterable[tuple[str, PartT]]) -> Mapping[str, tuple[PartT, ...]]:
+    found: dict[str, tuple[PartT, ...]] = {}
+    for key, part in pairs:
+        found[key] = (*found.get(key, ()), part)
+    return found
 
 
 def _described(domain: Mapping[str, Any], part: str) -> Mapping[str, str]:
