@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preceptor.errors import UserError
+from preceptor.simulated import workings
 from preceptor.simulated.reading import SMALL_TALK, Among, Reader
 from preceptor.simulated.tools import Digits
 from preceptor.simulated.words import sentences
@@ -64,12 +65,20 @@ def check(path: Path) -> Report:
 
 def inspect(world: World) -> Report:
     """Check a world whose form is right."""
-    errors = (*faults(world), *_numbers(world), *_unreachable(world), *_duplicates(world), *_misread(world))
+    wrong = tuple(faults(world))
+    # Tools are looked at once everything they name is there.
+    errors = (*wrong, *_numbers(world), *_unreachable(world), *_duplicates(world), *_misread(world))
+    errors += () if wrong else tuple(workings.errors(world))
     return Report(errors, tuple(_warnings(world)), _counts(world))
 
 
 def _counts(world: World) -> tuple[tuple[str, int], ...]:
     texts = list(wordings(world))
+    tools = (
+        ("tools", len(world.tools)),
+        ("moves that are calls", sum(move.calls is not None for move in world.moves)),
+        ("situations that results lead to", sum(one.result is not None for one in world.situations)),
+    )
     return (
         ("moves", len(world.moves)),
         ("situations", len(world.situations)),
@@ -79,15 +88,17 @@ def _counts(world: World) -> tuple[tuple[str, int], ...]:
         ("wordings", len(texts)),
         ("models", len(world.models)),
         ("situations only a poor agent meets", len(only_poor(world))),
+        *(tools if world.tools else ()),
     )
 
 
 def _numbers(world: World) -> Iterator[str]:
     for move in world.moves:
-        for part, least in (("said", 5), ("told", 5), ("forbidden", 2)):
+        for part, least in (("said", 0 if move.calls else 5), ("told", 5), ("forbidden", 2)):
             yield from _fewer(f"move {move.id!r}: {part}", getattr(move, part), least)
     for situation in world.situations:
-        for part, least in (("customer", 6), ("unseen", 3), ("described", 3), ("required", 1)):
+        words = 0 if situation.result else 1
+        for part, least in (("customer", 6 * words), ("unseen", 3 * words), ("described", 3), ("required", 1)):
             yield from _fewer(f"situation {situation.id!r}: {part}", getattr(situation, part), least)
         both = set(situation.required) & (set(situation.harmful) | set(situation.neutral))
         yield from (f"situation {situation.id!r}: move {one!r} is required and also harmful or neutral" for one in both)
@@ -105,6 +116,7 @@ def reachable(world: World, ways: Iterable[str] = ("good", "poor")) -> frozenset
     while todo:
         here = world.situation[todo.pop()]
         after = {one for way in ways for one, weight in getattr(here, way).items() if weight > 0}
+        after |= workings.follows(world, here, workings.called(world, here.required))
         new = after & world.situation.keys() - found
         found |= new
         todo.extend(sorted(new))
