@@ -32,7 +32,8 @@ from preceptor.retrieval.embedding import CachedEmbedder, Embedder, StaticEmbedd
 from preceptor.retrieval.features import Weights
 from preceptor.retrieval.matcher import Example, Match, Matcher
 from preceptor.retrieval.weighing import WHOLE
-from preceptor.simulated.world import Digits, World
+from preceptor.simulated.tools import Digits
+from preceptor.simulated.world import World
 
 Turns = tuple[Turn, ...]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

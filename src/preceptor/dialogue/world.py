@@ -18,6 +18,8 @@ from preceptor.simulated.world import World
 class WorldTools:
     """Stands behind the tools of a world. Every conversation finds the same records, and its own changes to them."""
 
+    repeatable = True
+
     def __init__(self, world: World, reader: Reader | None = None) -> None:
         """`reader` may be shared with the world's models, which saves building it again."""
         self._reader = reader or Reader(world)
