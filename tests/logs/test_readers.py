@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from preceptor.dialogue.conversation import Conversation, Turn
+from preceptor.dialogue.outcome import Check, Outcome
 from preceptor.errors import NotFound, SettingsError
 from preceptor.llm.messages import ToolCall
 from preceptor.logs.readers import Skipped, read
@@ -45,6 +46,7 @@ def test_openai_messages_become_turns(tmp_path: Path) -> None:
         "desk:7",
         "desk",
         ("fault", "outcome:resolved", "reward:0.5"),
+        Outcome((Check("reward", False, "0.5"),)),
     )
     assert "Policy" not in conversation.transcript()
 

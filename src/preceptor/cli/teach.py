@@ -88,6 +88,7 @@ def _estimate(project: "Project", logs: list[str] | None, *, quiet: bool) -> Non
 
     from preceptor.cli.running import show_estimate
     from preceptor.settings.teaching import logged, named
+    from preceptor.teaching.attempts import pair_up
     from preceptor.teaching.estimate import estimate
     from preceptor.teaching.moments import draw_logged, occasions
 
@@ -97,12 +98,18 @@ def _estimate(project: "Project", logs: list[str] | None, *, quiet: bool) -> Non
     with nullcontext() if all(Path(log).exists() for log in wanted) else project.database(create=True) as db:
         drawn = draw_logged(logged(named(wanted, db), faults.append, db), settings.logged_conversations, settings.seed)
     moments = sum(1 for conversation in drawn for _ in occasions(conversation))
-    shares = estimate(project.domain(), settings, moments)
+    pairs = pair_up(drawn, settings.contrasts)
+    shares = estimate(project.domain(), settings, moments, len(pairs))
     if quiet:
         return
     for fault in faults:
         typer.echo(fault, err=True)
     notes = [f"Logs: {len(drawn):,} conversations, {moments:,} answers to compare."] if wanted else []
+    if pairs:
+        tasks = len({pair.failed.task for pair in pairs})
+        notes.append(
+            f"Of {tasks} tasks they hold attempts that failed and ones that did not: {len(pairs)} pairs to compare."
+        )
     show_estimate(project, shares, *notes)
 
 

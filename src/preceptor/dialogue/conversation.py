@@ -68,7 +68,9 @@ class Conversation:
     """Where it comes from: ``simulated``, or the log's name."""
     tags: tuple[str, ...] = field(default=())
     outcome: Outcome | None = None
-    """What the tools' environment found to have come of it; None where nothing can tell."""
+    """What came of it, as the tools' environment found or a log says; None where nothing can tell."""
+    task: str = ""
+    """What was tried in it, where the same customer tried the same more than once; names all attempts."""
 
     def contexts(self) -> Iterator[tuple[Context, Turn]]:
         """Each moment the agent acted, with what it then did."""

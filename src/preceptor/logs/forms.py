@@ -2,7 +2,7 @@
 
 ========== ====================================================================================================
 messages   OpenAI messages with tool calls: ``{"messages": […]}``, optionally ``id``, ``outcome``, ``reward``,
-           ``tags``; so also the gateway's own recordings
+           ``task``, ``trial``, ``tags``; so also the gateway's own recordings
 sharegpt   ``{"conversations": [{"from": "human", "value": …}]}``
 star       STAR (Mosig et al. 2020, arXiv 2010.11853): ``{"turns": [{"speaker": …}]}``; what customers were
            instructed to do is not a turn
@@ -80,7 +80,7 @@ def _messages(data: Record) -> Talk:
     tags = data.get("tags") or []
     if not isinstance(tags, list):
         raise Unreadable("`tags` must be a list.")
-    known = tags_of(outcome=data.get("outcome"), reward=data.get("reward"))
+    known = tags_of(**{name: data.get(name) for name in ("outcome", "reward", "task", "trial")})
     names = data.get("names") if isinstance(data.get("names"), list) else ()
     turns, ending = turns_of(data["messages"]), ending_of(data.get("outcome"))
     return Talk(turns, id_of(data.get("id")), ending, (*map(str, tags), *known), names_of(*names or ()))

@@ -12,6 +12,7 @@ from typing import Any
 from preceptor.dialogue.conversation import Conversation
 from preceptor.errors import SettingsError
 from preceptor.logs import exchanges, forms, mapping
+from preceptor.logs.outcomes import logged
 from preceptor.logs.rows import Row, Source, Unreadable, parse
 from preceptor.logs.spool import Spool
 from preceptor.logs.talk import Talk
@@ -141,4 +142,4 @@ def conversation_of(data: Mapping[str, Any], log: str, line: int) -> Conversatio
 
 
 def _conversation(talk: Talk, log: str, line: int) -> Conversation:
-    return Conversation(talk.turns, talk.ending, f"{log}:{talk.id or line}", log, talk.tags)
+    return logged(talk.turns, talk.ending, talk.id or str(line), log, talk.tags)

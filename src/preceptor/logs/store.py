@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from preceptor.dialogue.conversation import Conversation, Turn
 from preceptor.errors import Conflict, NotFound
 from preceptor.llm.messages import ToolCall
+from preceptor.logs.outcomes import logged
 from preceptor.logs.tables import log_conversations, log_entries, log_sources
 from preceptor.logs.talk import Talk
 from preceptor.storage.canonical import content_hash
@@ -221,8 +222,7 @@ def _source(row: Any) -> Imported:
 def _conversation(key: str, body: str, source: str) -> Conversation:
     known = orjson.loads(body)
     turns = tuple(_turn(*turn) for turn in known["turns"])
-    customer = f"{source}:{known['id'] or key[:12]}"
-    return Conversation(turns, known["ending"], customer, source, tuple(known["tags"]))
+    return logged(turns, known["ending"], known["id"] or key[:12], source, tuple(known["tags"]))
 
 
 def _turn(party: Any, text: str, calls: Sequence[Sequence[str]] = (), call: str | None = None) -> Turn:

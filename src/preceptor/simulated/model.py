@@ -83,6 +83,8 @@ class SimulatedModel:
                 return Judge(self._reader, judge).rate(request, chance)
             case AgentProfile() as agent, "write_strategies":
                 return Teacher(self._reader, agent).strategies(request, chance)
+            case AgentProfile() as agent, "tell_apart":
+                return Teacher(self._reader, agent).tell_apart(request, chance)
             case AgentProfile() as agent, "place_context":
                 return Teacher(self._reader, agent).place(request, chance)
             case AgentProfile() as agent, "fitting_strategies":

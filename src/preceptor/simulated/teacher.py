@@ -8,6 +8,7 @@ that a teacher without insight still gives advice, only no good one.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from preceptor.llm.messages import Request
@@ -21,6 +22,7 @@ from preceptor.simulated.world import AgentProfile, Situation, Teaching
 _BLIND = Teaching(insight=0.0, vague=1.0)
 """An agent that was never taught to teach says nothing useful."""
 _LIMIT = re.compile(r"at most (\d+)")
+_ANSWER = re.compile(r"^Answer (\d+):$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,28 @@ class Teacher:
             for text in found
             if chance.happens(self.teaching.credulous, "orders", text)
         ]
+
+    def tell_apart(self, request: Request, chance: Chance) -> dict[str, Any]:
+        """The answer at which a failed attempt lacked most of what the situation calls for, and what would mend it."""
+        parts = _ANSWER.split(blocks(request).get("failed", ""))
+        before, worst = parts[0], 0
+        needs, heard = list[Need](), tuple[str, ...]()
+        for number, part in zip(parts[1::2], parts[2::2], strict=True):
+            said = tuple(turn.text for turn in conversation(before) if turn.party == "customer")
+            made = self.reader.moves(_answer(part))
+            lacking = _needs(latest(self.reader, said), made)
+            if len(lacking) > len(needs):
+                worst, needs, heard = int(number), lacking, said
+            before += part
+        if not needs:
+            return {"answer": 0, "missing": "", "strategies": []}
+        situation = latest(self.reader, heard)
+        written = [self._written(need, situation, {}, [], chance) for need in needs]
+        return {
+            "answer": worst,
+            "missing": self._missing(needs),
+            "strategies": [*filter(None, written)][: _limit(request)],
+        }
 
     def place(self, request: Request, chance: Chance) -> dict[str, Any]:
         """Which of the scenarios listed a conversation belongs to, or a description of a new one."""
@@ -191,6 +215,12 @@ def _wanted(situation: Situation) -> frozenset[Need]:
     return frozenset(Need(move, False) for move in situation.required) | frozenset(
         Need(move, True) for move in situation.harmful
     )
+
+
+def _answer(part: str) -> str:
+    """What the agent does in the lines after an answer's number, up to the customer's next message."""
+    said = takewhile(lambda turn: turn.party != "customer", conversation(part))
+    return " ".join(turn.text for turn in said if turn.party == "agent")
 
 
 def _limit(request: Request) -> int | None:

@@ -17,8 +17,13 @@ TRIES = 8
 """Retries per scenario while strategies are written."""
 
 
-def estimate(domain: Domain, settings: Teaching, logged_moments: int = 0) -> dict[Role, Share]:
-    """Calls and tokens by role for a run over all planned iterations."""
+def estimate(domain: Domain, settings: Teaching, logged_moments: int = 0, contrasts: int = 0) -> dict[Role, Share]:
+    """Calls and tokens by role for a run over all planned iterations.
+
+    Args:
+        logged_moments: answers in logs.
+        contrasts: attempts that failed to be held against ones that passed.
+    """
     conversations = settings.iterations * settings.customers
     moments = conversations * TURNS + logged_moments
     scenarios = len(domain.topics) * SCENARIOS_PER_TOPIC
@@ -27,7 +32,7 @@ def estimate(domain: Domain, settings: Teaching, logged_moments: int = 0) -> dic
     scoring = (settings.iterations + 1) * settings.held_out
     own = system_tokens(domain)
     return {
-        "teacher": share(2 * moments + tries, own + TALK + 300, 60),
+        "teacher": share(2 * moments + tries + contrasts, own + TALK + 300, 60),
         "student": share(1.5 * moments + tries + 2 * pairs + scoring * TURNS, own + TALK + 60, TURN_TOKENS),
         "customer": share((conversations + scoring) * (TURNS + 1), TALK + 200, TURN_TOKENS),
         "judge": share(2 * (moments + tries + pairs) + scoring, own + TALK + 250, 40),

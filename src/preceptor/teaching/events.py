@@ -7,6 +7,7 @@ from preceptor.library.model import Effect, Scenario, Strategy
 from preceptor.llm.progress import Progress as Progress
 
 PhaseName = Literal[
+    "attempts",
     "conversations",
     "scenarios",
     "strategies",

@@ -21,10 +21,20 @@ from preceptor.llm.parallel import both, gather
 from preceptor.storage.canonical import content_hash
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import Note
+from preceptor.teaching.tasks import WrittenStrategies
 
 LOGS_AT_ONCE = 100
 """Logged conversations looked at side by side: their several moments each keep any number of connections busy, and what
 waits for its turn takes memory."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What the teacher said of an attempt that failed beside one at the same task that did not."""
+
+    written: WrittenStrategies
+    turns: tuple[Turn, ...]
+    """Of both attempts: nothing of what was said there may be recited."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +47,16 @@ class Moment:
     student: Turn
     teacher: Turn
     reference: tuple[Turn, ...]
-    """What a person then did, up to the customer's next message, when the context comes from a log."""
+    """What a person then did, up to the customer's next message, when the context comes from a log that does not say
+    that it came to no good."""
     comparison: Comparison
     """Of the teacher's reply against the student's."""
     first: bool
     """The first moment of its conversation in which the student falls short."""
     source: str = "simulated"
     """Where the conversation comes from: ``simulated``, or a log's name."""
+    contrast: Contrast | None = None
+    """At this moment a logged attempt went wrong, and what would have made the difference is known."""
 
     @property
     def falls_short(self) -> bool:
@@ -70,7 +83,8 @@ class Alternating:
 
 
 def draw_logged(logs: Iterable[Conversation], count: int | None, seed: int) -> tuple[Conversation, ...]:
-    """At most `count` conversations of logs (None: all), drawn by the seed, in the order given.
+    """At most `count` conversations of logs (None: all), drawn by the seed, in the order given. Attempts at
+    one task are drawn together, so that they can be held against each other.
 
     No more than `count` are held at a time, so that logs may be larger than memory.
     """
@@ -78,7 +92,9 @@ def draw_logged(logs: Iterable[Conversation], count: int | None, seed: int) -> t
         return tuple(logs)
 
     def luck(placed: tuple[int, Conversation]) -> str:
-        return content_hash([seed, placed[1].customer, placed[1].turns])
+        conversation = placed[1]
+        tried = [conversation.task] if conversation.task else [conversation.customer, conversation.turns]
+        return content_hash([seed, *tried])
 
     drawn = dict(heapq.nsmallest(count, enumerate(logs), key=luck))
     return tuple(drawn[place] for place in sorted(drawn))
@@ -141,8 +157,9 @@ async def _compare_at(
     verdict = await crew.judge.compare(context, ours, theirs, seed)
     if not isinstance(verdict, Comparison):
         return None
-    reference = () if conversation.source == "simulated" else done
-    customer = conversation.customer or content_hash(conversation.turns)[:16]
+    failed = conversation.outcome is not None and not conversation.outcome.passed
+    reference = () if conversation.source == "simulated" or failed else done
+    customer = conversation.task or conversation.customer or content_hash(conversation.turns)[:16]
     return Moment(context, customer, ours, theirs, reference, verdict, first=False, source=conversation.source)
 
 

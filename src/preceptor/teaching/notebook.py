@@ -69,12 +69,13 @@ class Notebook:
         return tuple(m.context for m in self.book.moments[scenario] if m.customer not in used)
 
     def choose_sources(self, scenario: str, fresh: Sequence[Moment], count: int, spare: int) -> list[Moment]:
-        """Moments to write from: first divergences first, one per customer, leaving `spare` customers to test on."""
+        """Moments to write from, one per customer, leaving `spare` customers to test on: where a failed attempt went
+        wrong first, then first divergences."""
         used = self.source_customers.setdefault(scenario, set())
         customers = {moment.customer for moment in self.book.moments[scenario]}
         free = max(0, len(customers - used) - spare)
         chosen: list[Moment] = []
-        for moment in sorted(fresh, key=lambda moment: not moment.first):
+        for moment in sorted(fresh, key=lambda moment: (moment.contrast is None, not moment.first)):
             if len(chosen) == min(count, free):
                 break
             if all(moment.customer != other.customer for other in chosen):

@@ -24,6 +24,9 @@ class Teaching(pydantic.BaseModel):
     those. --logs takes their place."""
     logged_conversations: Count | None = None
     """Conversations from logs to learn from, at most, drawn by the seed; all of them when not given."""
+    contrasts: Annotated[int, pydantic.Field(ge=0)] = 100
+    """Where logs say what came of a conversation: failed attempts, at most, that the teacher is shown beside one at the
+    same task that did not fail. 0: none."""
     max_turns: Count = 8
     """Agent turns after which a conversation is cut."""
     teacher_share: Share = 1.0

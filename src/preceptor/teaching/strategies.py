@@ -54,6 +54,8 @@ class _Desk:
     async def work_on(self, moment: Moment) -> None:
         """Rounds on one source context, until on a par or out of rounds."""
         last = moment.student
+        if moment.contrast is not None:
+            self._take(moment, last, moment.contrast.written)
         try:
             for round_ in range(self.crew.settings.rounds):
                 last = await self._retry(moment, round_)
@@ -108,8 +110,9 @@ class _Desk:
         self.current = tuple(kept.values())[: self.crew.settings.strategies_per_scenario]
 
     def _leak(self, text: str, moment: Moment) -> str | None:
-        seen = [Context((*moment.context.turns, *moment.reference))]
-        answers = (moment.teacher.text, *(turn.text for turn in moment.reference if turn.party == "agent"))
+        others = (*moment.reference, *(moment.contrast.turns if moment.contrast else ()))
+        seen = [Context((*moment.context.turns, *others))]
+        answers = (moment.teacher.text, *(turn.text for turn in others if turn.party == "agent"))
         return next(filter(None, (leaks(text, answer, seen) for answer in answers)), None)
 
     def _note_retry(self, moment: Moment, after: Turn) -> None:

@@ -27,6 +27,13 @@ class WrittenStrategies(pydantic.BaseModel):
     strategies: list[WrittenStrategy]
 
 
+class ToldApart(WrittenStrategies):
+    """What made the difference between two attempts at one task."""
+
+    answer: int = pydantic.Field(ge=0)
+    """The number of the answer at which the failed attempt went wrong; 0: none that is shown."""
+
+
 class MatchedStrategies(pydantic.BaseModel):
     """Which of the instructions listed ask for the same as the one shown."""
 
@@ -43,6 +50,7 @@ class FittingStrategies(pydantic.BaseModel):
 
 PLACE_CONTEXT = Task("place_context", PlacedContext, Prompt.load("preceptor.teaching", "place_context"))
 WRITE_STRATEGIES = Task("write_strategies", WrittenStrategies, Prompt.load("preceptor.teaching", "write_strategies"))
+TELL_APART = Task("tell_apart", ToldApart, Prompt.load("preceptor.teaching", "tell_apart"))
 MATCH_STRATEGIES = Task("match_strategies", MatchedStrategies, Prompt.load("preceptor.teaching", "match_strategies"))
 FITTING_STRATEGIES = Task(
     "fitting_strategies", FittingStrategies, Prompt.load("preceptor.teaching", "fitting_strategies")

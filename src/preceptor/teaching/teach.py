@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from preceptor.dialogue.conversation import Conversation
-from preceptor.dialogue.customers import draw_customers
+from preceptor.dialogue.customers import Customer, draw_customers
 from preceptor.dialogue.domain import Domain
 from preceptor.dialogue.environment import Environment
 from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy, Voice
@@ -20,6 +20,7 @@ from preceptor.retrieval.embedding import Embedder
 from preceptor.student.student import Student
 from preceptor.teaching import heldout
 from preceptor.teaching.acceptance import Trial, accept
+from preceptor.teaching.attempts import pair_up, tell_apart
 from preceptor.teaching.consolidation import consolidate
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import (
@@ -164,12 +165,21 @@ class Lessons:
         student = await self._student()
         customers = draw_customers(crew.domain, settings.customers, crew.seed("customers", iteration))
         logs = self.logs if iteration == 1 else ()
-        moments = await self._beside(partial(meet, crew, student, customers, share, logs))
+        moments = await self._beside(partial(self._meet, student, customers, share, logs))
         placed = await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
         self.notebook.foreign = 1 - placed.at_home / max(1, len(moments))
         await self._work({moment.context.key for moment in moments}, last_chance=False)
         self._plan_score(iteration, await self._student())
         return (len(self.notebook.scenarios), len(self.notebook.accepted)) != before
+
+    async def _meet(
+        self, student: Student, customers: Sequence[Customer], share: float, logs: Sequence[Conversation]
+    ) -> list[Moment]:
+        pairs = pair_up(logs, self.crew.settings.contrasts)
+        moments, contrasts = await both(
+            partial(meet, self.crew, student, customers, share, logs), partial(tell_apart, self.crew, pairs)
+        )
+        return [replace(moment, contrast=contrasts.get(moment.context.key)) for moment in moments]
 
     async def _close(self, reason: str) -> Taught:
         """Decide what is still open on the contexts there are, consolidate, and report."""

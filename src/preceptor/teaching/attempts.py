@@ -1,0 +1,112 @@
+"""Attempts at one task, of which some reached its end and some did not, held side by side.
+
+Where logs say what came of a conversation, two attempts at the same task differ in little but in what the agent did:
+the teacher is shown both and says at which answer the failed one went wrong, and what would have made the difference.
+What it writes is tried like everything else, where the student falls short at that answer too.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import zip_longest
+
+import orjson
+
+from preceptor.dialogue.conversation import Conversation, Turn, transcript
+from preceptor.errors import BadReply, Rejected
+from preceptor.llm.messages import Sampling
+from preceptor.teaching.crew import Crew
+from preceptor.teaching.events import Note
+from preceptor.teaching.moments import Contrast, occasions
+from preceptor.teaching.tasks import TELL_APART, ToldApart
+
+SAMPLING = Sampling(temperature=0.7, max_tokens=800)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Two attempts at one task."""
+
+    failed: Conversation
+    passed: Conversation
+
+
+def pair_up(logs: Iterable[Conversation], limit: int) -> tuple[Attempts, ...]:
+    """Each attempt that failed with one at the same task that passed: the one that began most like it, so that what
+    made the difference stands out. At most `limit`: one of each task first, tasks in the order of the logs."""
+    tasks: dict[str, list[Conversation]] = {}
+    for conversation in logs:
+        if conversation.task and conversation.outcome is not None:
+            tasks.setdefault(conversation.task, []).append(conversation)
+    rounds = zip_longest(*map(_pairs, tasks.values()))
+    return tuple(pair for round_ in rounds for pair in round_ if pair)[:limit]
+
+
+def _pairs(attempts: Sequence[Conversation]) -> list[Attempts]:
+    passed = [attempt for attempt in attempts if attempt.outcome and attempt.outcome.passed]
+    failed = [attempt for attempt in attempts if attempt not in passed]
+    return [Attempts(one, max(passed, key=lambda other: _alike(one, other))) for one in failed if passed]
+
+
+def _alike(one: Conversation, other: Conversation) -> int:
+    """How many actions both begin with."""
+    actions = zip(_actions(one), _actions(other), strict=False)
+    return next((n for n, (a, b) in enumerate(actions) if a != b), min(len(_actions(one)), len(_actions(other))))
+
+
+def _actions(conversation: Conversation) -> list[tuple[str, object]]:
+    calls = (call for turn in conversation.turns for call in turn.tool_calls)
+    return [(call.name, _parsed(call.arguments)) for call in calls]
+
+
+def _parsed(arguments: str) -> object:
+    try:
+        return orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return arguments
+
+
+async def tell_apart(crew: Crew, pairs: Sequence[Attempts]) -> dict[str, Contrast]:
+    """What made the difference, by the key of the failed attempt's context in which it was made.
+
+    Raises:
+        ProviderError, Stopped: from the model.
+    """
+    if not pairs:
+        return {}
+    told = await crew.all("attempts", [partial(_ask, crew, pair) for pair in pairs])
+    found = {}
+    for pair, answer in zip(pairs, told, strict=True):
+        contexts = [context for context, _ in occasions(pair.failed)]
+        if answer is not None and 0 < answer.answer <= len(contexts):
+            context = contexts[answer.answer - 1]
+            found[context.key] = Contrast(answer, (*pair.failed.turns, *pair.passed.turns))
+    tasks = len({pair.failed.task for pair in pairs})
+    of_use = f"the teacher says for {len(found)} where it was" if found else "the teacher's answers were of no use"
+    crew.tell(Note(f"{len(pairs)} attempts that failed, at {tasks} tasks, held against ones that passed: {of_use}."))
+    return found
+
+
+async def _ask(crew: Crew, pair: Attempts) -> ToldApart | None:
+    """None: the answer could not be read."""
+    try:
+        return await TELL_APART.ask(
+            crew.teacher_model,
+            replace(SAMPLING, seed=crew.seed("attempts", pair.failed.turns, pair.passed.turns)),
+            policy=crew.domain.policy,
+            failed=numbered(pair.failed),
+            passed=transcript(pair.passed.turns),
+            limit=str(crew.settings.strategies_per_scenario),
+        )
+    except (BadReply, Rejected):
+        return None
+
+
+def numbered(conversation: Conversation) -> str:
+    """A transcript in which a line ``Answer 1:`` and so on stands before what was done each time a customer waited."""
+    parts: list[str] = []
+    shown: tuple[Turn, ...] = ()
+    for number, (context, done) in enumerate(occasions(conversation), 1):
+        parts += [transcript(context.turns[len(shown) :]), f"Answer {number}:", transcript(done)]
+        shown = (*context.turns, *done)
+    return "\n".join([*parts, transcript(conversation.turns[len(shown) :])]).strip()
