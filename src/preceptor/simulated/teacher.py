@@ -8,12 +8,12 @@ that a teacher without insight still gives advice, only no good one.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate
 from typing import Any
 
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
-from preceptor.simulated.course import at_hand
+from preceptor.simulated.course import answered, at_hand
 from preceptor.simulated.prompt import blocks, conversation, numbered, orders, turn
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.wording import joined
@@ -72,24 +72,21 @@ class Teacher:
 
     def tell_apart(self, request: Request, chance: Chance) -> dict[str, Any]:
         """The answer at which a failed attempt lacked most of what the situation calls for, and what would mend it."""
-        parts = _ANSWER.split(blocks(request).get("failed", ""))
-        before, worst = parts[0], 0
-        needs, heard = list[Need](), tuple[str, ...]()
-        for number, part in zip(parts[1::2], parts[2::2], strict=True):
-            said = tuple(turn.text for turn in conversation(before) if turn.party == "customer")
-            made = self.reader.moves(_answer(part))
-            lacking = _needs(latest(self.reader, said), made)
-            if len(lacking) > len(needs):
-                worst, needs, heard = int(number), lacking, said
-            before += part
-        if not needs:
+        failed = blocks(request).get("failed", "")
+        talk = conversation(_ANSWER.sub("", failed))
+        lacking = [
+            (one, _needs(one.situation, one.made(self.reader)))
+            for one in answered(self.reader, talk)
+            if one.message in _answers(failed)
+        ]
+        worst, needs = max(lacking, key=lambda found: len(found[1]), default=(None, []))
+        if worst is None or not needs:
             return {"answer": 0, "missing": "", "strategies": []}
-        situation = latest(self.reader, heard)
-        written = [self._written(need, situation, {}, [], chance) for need in needs]
+        written = filter(None, (self._written(need, worst.situation, {}, [], chance) for need in needs))
         return {
-            "answer": worst,
+            "answer": _answers(failed)[worst.message],
             "missing": self._missing(needs),
-            "strategies": [*filter(None, written)][: _limit(request)],
+            "strategies": [*written][: _limit(request)],
         }
 
     def place(self, request: Request, chance: Chance) -> dict[str, Any]:
@@ -217,10 +214,11 @@ def _wanted(situation: Situation) -> frozenset[Need]:
     )
 
 
-def _answer(part: str) -> str:
-    """What the agent does in the lines after an answer's number, up to the customer's next message."""
-    said = takewhile(lambda turn: turn.party != "customer", conversation(part))
-    return " ".join(turn.text for turn in said if turn.party == "agent")
+def _answers(text: str) -> dict[int, int]:
+    """In a transcript with numbered answers: by the customer's message, counted from 0, the number of its answer."""
+    parts = _ANSWER.split(text)
+    customers = accumulate(sum(said.party == "customer" for said in conversation(part)) for part in parts[::2])
+    return {heard - 1: int(number) for heard, number in zip(customers, parts[1::2], strict=False)}
 
 
 def _limit(request: Request) -> int | None:
