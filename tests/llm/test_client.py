@@ -131,7 +131,7 @@ async def test_the_wait_a_server_asks_for_is_carried() -> None:
         ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
         ({"retry-after": formatdate(1000.0 + 30, usegmt=True)}, 30.0),
         ({"retry-after": format_datetime(datetime.fromtimestamp(900, UTC))}, 0.0),
-        ({"retry-after": "3600"}, 120.0),
+        ({"retry-after": "3600"}, 3600.0),
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "soon"}, None),

@@ -38,7 +38,8 @@ RICH = Reply(
 
 def stacked(ledger: Ledger, model: ScriptedModel, role: str = "student", **parts: Any) -> Stacked:
     budget, stop = parts.get("budget") or Budget(), parts.get("stop") or Stop()
-    return stack(model, role, ledger, budget, Limiter(), stop, clock=parts.get("clock"))
+    clock = parts.get("clock")
+    return stack(model, role, ledger, budget, Limiter(clock=clock), stop, clock=clock)
 
 
 def rows(db: Database) -> list[Any]:

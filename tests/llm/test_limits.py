@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from preceptor.errors import ProviderError, RateLimited, Unavailable
+from preceptor.errors import ProviderError, RateLimited, Stopped, Unavailable
 from preceptor.llm.limits import Limited, Limiter
 from preceptor.llm.messages import Request
 from preceptor.llm.scripted import ScriptedModel
+from preceptor.llm.stopping import Stop
 
 pytestmark = pytest.mark.anyio
 Outcome = type[ProviderError] | None
@@ -24,12 +25,12 @@ class Clock:
         self.time += seconds
 
 
-async def passing(limiter: Limiter, fault: Outcome = None) -> None:
-    async with limiter:
+async def passing(limiter: Limiter, fault: Outcome = None, wait: float | None = None) -> None:
+    async with limiter.place():
         for _ in range(3):
             await asyncio.sleep(0)
         if fault:
-            raise fault("no")
+            raise RateLimited("no", wait) if wait else fault("no")
 
 
 async def crowd(limiter: Limiter, count: int, fault: Outcome = None) -> None:
@@ -41,7 +42,7 @@ async def test_no_more_than_the_limit_at_once_and_in_order() -> None:
 
     async def one(number: int) -> None:
         nonlocal most
-        async with limiter:
+        async with limiter.place():
             order.append(number)
             most = max(most, limiter.traffic.active)
             await asyncio.sleep(0)
@@ -62,37 +63,12 @@ async def test_it_doubles_each_clean_round_until_the_maximum() -> None:
 
 
 async def test_after_a_429_it_grows_slowly() -> None:
-    clock = Clock()
-    limiter = Limiter(40, 100, clock=clock)
+    limiter = Limiter(40, 100, clock=Clock())
     await crowd(limiter, 1, RateLimited)
-    assert limiter.traffic.limit == 32
     assert limiter.traffic.rate_limited == 1
-    await crowd(limiter, 32)
-    assert limiter.traffic.limit == 33
-
-
-async def test_calls_that_fail_together_cut_once() -> None:
-    clock = Clock()
-    limiter = Limiter(40, 100, clock=clock)
-    await crowd(limiter, 40, RateLimited)
-    assert limiter.traffic.limit == 32
-    clock.time = 14.9
-    await crowd(limiter, 5, RateLimited)
-    assert limiter.traffic.limit == 32
-    clock.time = 15.0
-    await crowd(limiter, 5, RateLimited)
-    assert limiter.traffic.limit == 25
-
-
-async def test_it_never_falls_below_one() -> None:
-    clock = Clock()
-    limiter = Limiter(2, 8, clock=clock)
-    for _ in range(5):
-        await crowd(limiter, 1, RateLimited)
-        clock.time += 20
-    assert limiter.traffic.limit == 1
-    await crowd(limiter, 3)
-    assert limiter.traffic.limit > 1
+    assert limiter.traffic.pace
+    await crowd(limiter, 40)
+    assert limiter.traffic.limit == 42
 
 
 async def test_what_is_not_used_does_not_grow() -> None:
@@ -105,12 +81,41 @@ async def test_what_is_not_used_does_not_grow() -> None:
     assert limiter.traffic.limit == 20
 
 
-async def test_a_failing_server_pauses_growth_without_a_cut() -> None:
+async def test_what_fails_neither_grows_nor_cuts() -> None:
     limiter = Limiter(10, 100)
     for _ in range(5):
-        await crowd(limiter, 9)
-        await crowd(limiter, 1, Unavailable)
+        await crowd(limiter, 10, Unavailable)
     assert limiter.traffic.limit == 10
+    assert limiter.traffic.pace is None
+
+
+@pytest.mark.parametrize("fault", [RateLimited("slow", 5.0), Unavailable("maintenance", 5.0)])
+async def test_nothing_goes_out_before_the_server_said(fault: ProviderError) -> None:
+    clock, went = Clock(), list[float]()
+    limiter = Limiter(4, 4, clock=clock)
+
+    async def one() -> None:
+        async with limiter.place():
+            went.append(clock.now())
+            if len(went) == 1:
+                raise fault
+
+    await asyncio.gather(one(), return_exceptions=True)
+    await asyncio.gather(*(one() for _ in range(3)))
+    assert went[0] == 0.0
+    assert min(went[1:]) == 5.0
+
+
+async def test_a_stop_ends_the_waits_for_a_turn() -> None:
+    stop = Stop()
+    for limiter in (Limiter(stop=stop), Limiter(requests_per_minute=0.001, stop=stop)):
+        await asyncio.gather(passing(limiter, RateLimited, 3600.0), return_exceptions=True)
+        waiting = [asyncio.create_task(passing(limiter)) for _ in range(3)]
+        await asyncio.sleep(0)
+        stop.set()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(end) for end in ends] == [Stopped] * 3
+        assert limiter.traffic.active == 0
 
 
 async def test_requests_per_minute_are_spaced() -> None:
@@ -141,6 +146,6 @@ async def test_a_limited_model_reports_its_outcomes(asking: Callable[..., Reques
     model = Limited(ScriptedModel("m", [RateLimited("slow down"), "ok"]), limiter)
     with pytest.raises(RateLimited):
         await model.ask(asking())
-    assert limiter.traffic.limit == 8
+    assert limiter.traffic.rate_limited == 1
     assert (await model.ask(asking())).text == "ok"
     assert model.name == "m"

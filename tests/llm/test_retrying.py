@@ -1,5 +1,6 @@
 """Who waits how long for what."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -71,15 +72,67 @@ async def test_a_broken_reply_is_worth_one_and_an_adjustment_no_wait(clock: Cloc
     assert len(clock.slept) == 1
 
 
-async def test_a_ten_minute_outage_is_a_pause(clock: Clock, asking: Asking) -> None:
-    def answer(_: Request) -> str | ProviderError:
-        return Unavailable("refused", reached=False) if 5 < clock.time < 605 else "ok"
-
-    model = Retrying(ScriptedModel("m", answer), clock=clock)
+@pytest.mark.parametrize(
+    "fault",
+    [Unavailable("refused", reached=False), Unavailable("503"), RateLimited("429")],
+    ids=str,
+)
+async def test_a_ten_minute_outage_is_a_pause_whatever_it_looks_like(
+    fault: ProviderError, clock: Clock, asking: Asking
+) -> None:
+    model = Retrying(ScriptedModel("m", lambda _: fault if 5 < clock.time < 605 else "ok"), clock=clock)
     await model.ask(asking())
     clock.time = 6
     assert (await model.ask(asking())).text == "ok"
     assert 605 <= clock.time < 700
+
+
+async def test_a_call_that_fails_while_others_are_answered_is_given_up(clock: Clock, asking: Asking) -> None:
+    poison = asking("poison")
+    retrying = Retrying(ScriptedModel("m", lambda asked: Unavailable("500") if asked == poison else "ok"), clock=clock)
+    await retrying.ask(asking())
+    failing = asyncio.create_task(retrying.ask(poison))
+    while not failing.done():
+        await retrying.ask(asking())
+        await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await failing
+    # The first may have come before any other was answered.
+    assert len(clock.slept) in (11, 12)
+
+
+async def test_after_an_outage_a_call_has_its_tries_before_it(clock: Clock, asking: Asking) -> None:
+    script, over = [Garbled("cut")] * 3 + [Unavailable("503")] * 20, asyncio.Event()
+
+    def answer(asked: Request) -> str | ProviderError:
+        if asked != asking("late") or not script:
+            return "ok"
+        if len(script) == 4:
+            over.set()
+        return script.pop()
+
+    retrying = Retrying(ScriptedModel("m", answer), patience=Patience(attempts=5), clock=clock)
+    await retrying.ask(asking())
+    late = asyncio.create_task(retrying.ask(asking("late")))
+    await over.wait()
+    while not late.done():
+        await retrying.ask(asking())
+        await asyncio.sleep(0)
+    assert (await late).text == "ok"
+
+
+@pytest.mark.parametrize("fault", [RateLimited("quota", 7200.0), Unavailable("maintenance", 7200.0)])
+async def test_a_longer_wait_than_an_outage_ends_it_at_once(fault: ProviderError, clock: Clock, asking: Asking) -> None:
+    retrying = Retrying(ScriptedModel("m", ["ok", fault]), clock=clock)
+    await retrying.ask(asking())
+    with pytest.raises(type(fault), match=r"asks to wait for 7,200 s; resume then\."):
+        await retrying.ask(asking())
+    assert clock.slept == []
+
+
+async def test_a_long_wait_is_waited_for(clock: Clock, asking: Asking) -> None:
+    await Retrying(ScriptedModel("m", [RateLimited("slow", 900.0), "ok"]), clock=clock).ask(asking())
+    assert clock.slept == [900.0]
 
 
 async def test_patience_with_an_outage_ends(clock: Clock, asking: Asking) -> None:

@@ -1,7 +1,8 @@
 """Provider faults, sorted: from what the SDK raises to what `Retrying` acts on.
 
 The sorting follows the OpenAI client's own: 408, 409, 429 and 5xx are worth another try, ``x-should-retry`` overrides
-the status, and the wait is read from ``retry-after-ms``, then ``retry-after`` as seconds or as a date, up to 120 s.
+the status, and the wait is read from ``retry-after-ms``, then ``retry-after`` as seconds or as a date.
+However long it is, it is passed on (the OpenAI client takes no notice beyond 120 s): `Retrying` says what to do.
 """
 
 import re
@@ -16,7 +17,6 @@ import openai
 
 from preceptor.errors import Denied, Garbled, ProviderError, RateLimited, Rejected, Unavailable
 
-_LONGEST_WAIT = 120.0
 _TRANSIENT = frozenset({408, 409})
 _NOT_SENT = (
     httpx2.ConnectError,
@@ -54,14 +54,14 @@ def whole(fault: openai.APIStatusError) -> str:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait, at most 120, as the headers say. `now` is Unix time, for dates.
+    """Seconds to wait as the headers say. `now` is Unix time, for dates.
 
     None: they say nothing one could act on.
     """
     for header, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         seconds = _number(headers.get(header))
         if seconds is not None:
-            return _bounded(seconds / divisor)
+            return _sensible(seconds / divisor)
     return _until(headers.get("retry-after"), now)
 
 
@@ -136,10 +136,10 @@ def _number(value: str | None) -> float | None:
 
 def _until(date: str | None, now: float) -> float | None:
     try:
-        return _bounded(parsedate_to_datetime(date).timestamp() - now) if date else None
+        return _sensible(parsedate_to_datetime(date).timestamp() - now) if date else None
     except (ValueError, OverflowError):
         return None
 
 
-def _bounded(seconds: float) -> float | None:
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if isfinite(seconds) else None
+def _sensible(seconds: float) -> float | None:
+    return max(seconds, 0.0) if isfinite(seconds) else None

@@ -1,10 +1,12 @@
-"""How many calls may be in flight to one endpoint: found out, not configured.
+"""How many calls may be in flight to one endpoint, and how many a second may go out: found out, not configured.
 
-Starts at `start`, doubles after each clean round (as many clean replies as the limit) until the first 429; from then on
-it grows by 5 % a round and shrinks to 80 % on a 429, at most once in 15 s, because calls sent together fail together.
-It grows only while at least 80 % of it was used, or it would drift away from anything tested. A failing server (5xx)
-ends the round without a cut: it says nothing about our rate. (The rule of inspect_ai; additive increase and
-multiplicative decrease as in TCP.)
+At a time: starts at `start` and doubles after each round (as many replies as the limit) until the maximum or the first
+429; from then on it grows by 5 % a round. It grows only while at least 80 % of it was used, or it would drift away
+from anything tested. What fails does not count: it says nothing about how much is too much.
+
+A second: see `pacing`. It is the pace that a 429 slows. A limit of calls at a time cannot be set so that it holds to
+twenty a second with a server that answers in 5 ms; but a pace holds to a limit of calls at a time, too, which is one of
+calls a second for as long as they take the same time (Little's law).
 
 Before a call is sent, its row must be on disk, which takes as long as a commit does. So that no place stands empty
 meanwhile, half as many again are let in to prepare (`Admitted`) as may be in flight (`Limited`).
@@ -12,19 +14,19 @@ meanwhile, half as many again are let in to prepare (`Admitted`) as may be in fl
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
-from types import TracebackType
 
-from preceptor.errors import Garbled, RateLimited, Unavailable
+from preceptor.errors import RateLimited, Unavailable
 from preceptor.llm.clock import Clock, SystemClock
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.model import Model
+from preceptor.llm.pacing import Pace
+from preceptor.llm.stopping import Stop
 
-_DEBOUNCE = 15.0
 _GROWTH = 1.05
-_CUT = 0.8
 _WELL_USED = 0.8
 _AHEAD = 1.5
 
@@ -38,6 +40,8 @@ class Traffic:
     waiting: int
     rate_limited: int
     """429s so far."""
+    pace: float | None
+    """Calls a second that 429s have slowed it to; None: they have not."""
 
 
 class Gate:
@@ -82,7 +86,8 @@ class Gate:
 
 
 class Limiter:
-    """A limit for one endpoint; share it between the roles that share the endpoint. Use ``async with limiter:``."""
+    """A limit for one endpoint; share it between the roles that share the endpoint. Use ``async with limiter.place():``
+    around each call."""
 
     def __init__(
         self,
@@ -90,70 +95,68 @@ class Limiter:
         maximum: int = 64,
         requests_per_minute: float | None = None,
         clock: Clock | None = None,
+        stop: Stop | None = None,
     ) -> None:
+        """`stop` ends waits for a turn."""
         self._limit = min(start, maximum)
         self._maximum = maximum
         self._spacing = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._clock = clock or SystemClock()
+        self._stop = stop or Stop()
+        self._pace = Pace(self._clock, self._stop)
         self._places = Gate(lambda: self._limit)
         self.door = Gate(lambda: ceil(self._limit * _AHEAD))
         """Where calls wait that nothing has been prepared for."""
         self._next_start = float("-inf")
-        self._steady = False
         self._clean = 0
         self._peak = 0
         self._limited = 0
-        self._last_cut = float("-inf")
 
     @property
     def traffic(self) -> Traffic:
-        return Traffic(self._limit, self._places.inside, self._places.waiting + self.door.waiting, self._limited)
+        waiting = self._places.waiting + self.door.waiting
+        return Traffic(self._limit, self._places.inside, waiting, self._limited, self._pace.rate)
 
-    async def __aenter__(self) -> None:
-        await self._places.__aenter__()
-        self._peak = max(self._peak, self._places.inside)
-        try:
-            await self._pace()
-        except BaseException:
-            self._places.leave()
-            raise
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place in flight, once there is one and it is its turn. What the call raises tells how it went.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
-    ) -> None:
-        if fault is None:
+        Raises:
+            Stopped: while it waited for its turn.
+        """
+        async with self._places:
+            self._peak = max(self._peak, self._places.inside)
+            await self._spaced()
+            call = await self._pace.turn()
+            try:
+                yield
+            except RateLimited as fault:
+                self._limited += 1
+                self._pace.refused(call)
+                self._pace.hold(fault.retry_after)
+                self._new_round()
+                raise
+            except Unavailable as fault:
+                self._pace.hold(fault.retry_after)
+                raise
             self._succeeded()
-        elif isinstance(fault, RateLimited):
-            self._cut()
-        elif isinstance(fault, Unavailable | Garbled):
-            self._new_round()
-        self._places.leave()
 
-    async def _pace(self) -> None:
+    async def _spaced(self) -> None:
         if not self._spacing:
             return
         now = self._clock.now()
         start = max(now, self._next_start)
         self._next_start = start + self._spacing
         if start > now:
-            await self._clock.sleep(start - now)
+            await self._stop.pause(self._clock, start - now)
 
     def _succeeded(self) -> None:
         self._clean += 1
         if self._clean < self._limit:
             return
         if self._peak >= _WELL_USED * self._limit:
-            grown = max(self._limit + 1, int(self._limit * _GROWTH)) if self._steady else self._limit * 2
+            grown = max(self._limit + 1, int(self._limit * _GROWTH)) if self._limited else self._limit * 2
             self._limit = min(self._maximum, grown)
-        self._new_round()
-
-    def _cut(self) -> None:
-        self._limited += 1
-        self._steady = True
-        now = self._clock.now()
-        if now - self._last_cut >= _DEBOUNCE:
-            self._last_cut = now
-            self._limit = max(1, int(self._limit * _CUT))
         self._new_round()
 
     def _new_round(self) -> None:
@@ -189,5 +192,5 @@ class Limited:
         return self.model.name
 
     async def ask(self, request: Request) -> Reply:
-        async with self.limiter:
+        async with self.limiter.place():
             return await self.model.ask(request)

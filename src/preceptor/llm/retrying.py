@@ -3,6 +3,10 @@
 What is waited for: a rate limit, a server that fails, a reply broken on its way, a server that is away. A server's own
 word on how long comes first; else back-off doubles from one second to a minute, with jitter, so that callers who failed
 together do not return together.
+
+A call that fails while others are answered, or is answered with what cannot be read, is given up after some attempts:
+it is the call. When nobody is answered it is an outage, whatever it looks like (no connection, 503, 429, silence), and
+is waited for.
 """
 
 from dataclasses import dataclass
@@ -28,10 +32,11 @@ class Patience:
     """How long to go on trying."""
 
     attempts: int = 12
-    """Of one call. With 30 % bad replies, three would lose 2.7 % of the calls; twelve lose none that matter."""
+    """Of one call while the server is there. With 30 % bad replies, three would lose 2.7 % of the calls; twelve lose
+    none that matter."""
     outage: float = 1800.0
-    """Seconds to wait for a server that has answered before and cannot be reached now. One that never answered gets a
-    few seconds only: its address is more likely wrong."""
+    """Seconds to wait for a server that has answered before and answers nobody now, or asks to be left alone for so
+    long. One that never answered gets a few tries only: its address is more likely wrong."""
 
     @property
     def first_words(self) -> int:
@@ -59,7 +64,9 @@ class Retrying:
         self._clock = clock or SystemClock()
         self._random = Random(seed)
         self._waits: dict[object, tuple[float, Cause]] = {}
-        self._answered = False
+        self._answers = 0
+        """Sound ones."""
+        self._answered_at = 0.0
 
     @property
     def name(self) -> str:
@@ -76,31 +83,47 @@ class Retrying:
     async def ask(self, request: Request) -> Reply:
         """Raises: what the model raises when trying on is no use, Denied when it never sent a sound reply, and Stopped
         from a wait."""
-        began, failures = self._clock.now(), 0
+        trouble = _Trouble(self._clock.now(), self._answers)
         while True:
             try:
                 reply = await self._model.ask(request)
             except Adjusted:
                 continue
             except (RateLimited, Unavailable, Garbled) as fault:
-                failures += 1
-                if isinstance(fault, Garbled) and not self._answered and failures >= self._patience.first_words:
-                    told = f"{self.name} sent {failures} replies and none that is sound: {fault} Check base_url."
-                    raise Denied(told, status=200) from None
-                if not self._worth_it(fault, failures, self._clock.now() - began):
-                    raise
-                await self._wait(fault, failures)
+                trouble.again(fault, self._answers)
+                self._give_up(fault, trouble)
+                await self._wait(fault, trouble.failures)
             except (BadReply, Rejected):
-                self._answered = True
+                self._answered()
                 raise
             else:
-                self._answered = True
+                self._answered()
                 return reply
 
-    def _worth_it(self, fault: ProviderError, failures: int, elapsed: float) -> bool:
-        if isinstance(fault, Unavailable) and not fault.reached:
-            return elapsed < self._patience.outage if self._answered else failures < _GREETINGS
-        return failures < self._patience.attempts
+    def _answered(self) -> None:
+        self._answers += 1
+        self._answered_at = self._clock.now()
+
+    def _give_up(self, fault: RateLimited | Unavailable | Garbled, trouble: "_Trouble") -> None:
+        """Raises: the fault, or Denied: trying on is no use."""
+        if not isinstance(fault, Garbled) and (fault.retry_after or 0.0) > self._patience.outage:
+            fault.message += f" It asks to wait for {fault.retry_after:,.0f} s; resume then."
+            raise fault
+        if not self._answers:
+            self._give_up_stranger(fault, trouble.failures)
+        elif (
+            trouble.its_own >= self._patience.attempts
+            or self._clock.now() - max(trouble.began, self._answered_at) >= self._patience.outage
+        ):
+            raise fault
+
+    def _give_up_stranger(self, fault: RateLimited | Unavailable | Garbled, failures: int) -> None:
+        if isinstance(fault, Garbled) and failures >= self._patience.first_words:
+            told = f"{self.name} sent {failures} replies and none that is sound: {fault} Check base_url."
+            raise Denied(told, status=200) from None
+        unreached = isinstance(fault, Unavailable) and not fault.reached
+        if failures >= (_GREETINGS if unreached else self._patience.attempts):
+            raise fault
 
     async def _wait(self, fault: RateLimited | Unavailable | Garbled, failures: int) -> None:
         seconds = self._seconds(fault, failures)
@@ -117,6 +140,23 @@ class Retrying:
         # Capped in the exponent too: an outage can have very many failures.
         full = min(_LONGEST, 2.0 ** min(failures - 1, 10))
         return full * self._random.uniform(0.5, 1.0)
+
+
+@dataclass
+class _Trouble:
+    """What one call has met with."""
+
+    began: float
+    answers: int
+    """The model's, to anybody, when this call last failed."""
+    failures: int = 0
+    its_own: int = 0
+    """Failures in which the server was there: for others, or with a reply that cannot be read."""
+
+    def again(self, fault: ProviderError, answers: int) -> None:
+        self.failures += 1
+        self.its_own += answers > self.answers or isinstance(fault, Garbled)
+        self.answers = answers
 
 
 def _cause(fault: RateLimited | Unavailable | Garbled) -> Cause:

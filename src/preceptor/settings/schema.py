@@ -63,15 +63,17 @@ class AnyModel(Section):
     price_output: Price = Decimal(0)
     """Price of a million completion tokens, in project.currency."""
     concurrency: Count = 32
-    """Most calls at a time. Fewer are made while the server says 429."""
+    """Most calls at a time. While the server says 429, a pace is learned that it takes."""
     requests_per_minute: Annotated[float, pydantic.Field(gt=0)] | None = None
     """Most calls a minute; no such limit when not given."""
     attempts: Count = 12
-    """Tries of one call that fails: rate limited, no answer in time, a failing server, a broken reply. Between them it
-    waits as long as the server says, or from one second to a minute, doubling; twelve take some seven minutes."""
+    """Tries of one call that fails while others are answered (rate limited, no answer in time, a failing server), or
+    whose reply is broken. Between them it waits as long as the server says, or from one second to a minute, doubling;
+    twelve take some seven minutes."""
     outage: Annotated[float, pydantic.Field(ge=0)] = 1800.0
-    """Seconds to wait for a server that has answered in this run and cannot be reached now; then the run ends, and can
-    be resumed. One that never answered is given up after a few."""
+    """Seconds to wait for a server that has answered in this run and answers nobody now; then the run ends, and can be
+    resumed. So it does at once when the server asks for a longer wait than that. One that never answered is given up
+    after a few tries."""
 
 
 class Endpoint(AnyModel):

@@ -46,7 +46,7 @@ class Team:
             NotFound, SettingsError: from a model's section.
         """
         budget = Budget(bounds.calls, bounds.tokens, bounds.money, ledger.charged + used)
-        limiters = _limiters(sections)
+        limiters = _limiters(sections, stop)
         stacks: dict[Role, Stacked] = {}
         for role in ROLES:
             section = sections.of(role)
@@ -73,7 +73,9 @@ class Team:
             if stacked.limiter.traffic.rate_limited
         }
         slowed = [
-            f"slowed to {traffic.limit} calls at a time by {traffic.rate_limited} 429s" for traffic in limited.values()
+            f"slowed to {traffic.pace:,.3g} calls a second by {traffic.rate_limited} 429s"
+            for traffic in limited.values()
+            if traffic.pace
         ]
         return "; ".join([*waits, *slowed])
 
@@ -113,18 +115,20 @@ class Team:
             raise self.stop.fault from None
 
 
-def _limiters(sections: ModelsSection) -> dict[str, Limiter]:
+def _limiters(sections: ModelsSection, stop: Stop) -> dict[str, Limiter]:
     """One limiter to an endpoint; where its roles differ, the strictest limit holds."""
     by_place: dict[str, list[AnyModel]] = {}
     for role in ROLES:
         by_place.setdefault(_place(sections.of(role)), []).append(sections.of(role))
-    return {place: _limiter(group) for place, group in by_place.items()}
+    return {place: _limiter(group, stop) for place, group in by_place.items()}
 
 
-def _limiter(group: list[AnyModel]) -> Limiter:
+def _limiter(group: list[AnyModel], stop: Stop) -> Limiter:
     paces = [section.requests_per_minute for section in group if section.requests_per_minute is not None]
     return Limiter(
-        maximum=min(section.concurrency for section in group), requests_per_minute=min(paces) if paces else None
+        maximum=min(section.concurrency for section in group),
+        requests_per_minute=min(paces) if paces else None,
+        stop=stop,
     )
 
 
