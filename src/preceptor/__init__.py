@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from preceptor.dialogue.conversation import Context, Turn
     from preceptor.dialogue.crowd import Customers
     from preceptor.dialogue.domain import Domain
-    from preceptor.errors import PreceptorError
+    from preceptor.dialogue.tools.backend import Visit
+    from preceptor.errors import PreceptorError, ToolFailed
     from preceptor.evaluation.evaluate import evaluate
     from preceptor.judging.judge import Judge
     from preceptor.library.store import Library
@@ -39,7 +40,9 @@ _HOMES = {
     "SimulatedModel": "simulated.model",
     "Student": "student.student",
     "Teaching": "teaching.settings",
+    "ToolFailed": "errors",
     "Turn": "dialogue.conversation",
+    "Visit": "dialogue.tools.backend",
     "World": "simulated.world",
     "evaluate": "evaluation.evaluate",
     "teach": "teaching.teach",
@@ -59,7 +62,9 @@ __all__ = [
     "SimulatedModel",
     "Student",
     "Teaching",
+    "ToolFailed",
     "Turn",
+    "Visit",
     "World",
     "evaluate",
     "teach",

@@ -14,6 +14,7 @@
     │   ├── Adjusted            refused for something this model lacks; now known, the same request will do without it
     │   └── BadReply            an answer came, but not one that can be used
     │       └── Garbled             … because it was broken on its way: not JSON, cut off; worth another try
+    ├── ToolFailed          a tool of the domain could not do what the agent asked; the agent is told, and goes on
     ├── Stopped             not a fault: the run was told to stop, and can be resumed
     │   └── BudgetExhausted     what is left of the budget does not cover the next call
     └── Defect              ours: a promise of this package was broken
@@ -22,6 +23,11 @@ A failure is classified where it happens and acted on in one place. Errors never
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+Mishap = Literal["refused", "unknown", "arguments", "late", "unreachable", "broken", "interrupted"]
+"""Why a call of a tool failed: the tool said so; there is no such tool; its arguments do not fit; no answer in time;
+nobody there; an error in the tool; the run ended while it was under way."""
 
 
 class PreceptorError(Exception):
@@ -117,6 +123,20 @@ class BadReply(ProviderError):
 
 class Garbled(BadReply):
     """A reply that was broken on its way: not JSON, cut off, or no chat completion at all. Worth another try."""
+
+
+@dataclass
+class ToolFailed(PreceptorError):
+    """A tool could not do what it was asked. Functions that stand behind tools raise it to tell the agent why."""
+
+    message: str
+    """Told to the agent, as the call's result: no secret, and nothing about the inside."""
+    why: Mishap = "refused"
+    about: str = ""
+    """For the people who keep the tool, beside the message; the agent is not told."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class Stopped(PreceptorError):

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import preceptor
+from preceptor.dialogue.tools import record as tool_record
 from preceptor.errors import Conflict
 from preceptor.library import cases, tables
 from preceptor.llm import ledger
@@ -21,7 +22,7 @@ from preceptor.web import tables as web_tables
 
 from .steps import NOT_OURS, STEPS, make, rows, unopened
 
-ROOMS = (cases, tables, ledger, log_tables, records, runs, signals, serving_tables, vectors, web_tables)
+ROOMS = (cases, tables, ledger, log_tables, records, runs, signals, serving_tables, tool_record, vectors, web_tables)
 
 
 def test_migrations_make_what_the_rooms_declare(db: Database) -> None:

@@ -31,6 +31,7 @@ from preceptor.cli import (
     runs,
     serve,
     teach,
+    tools,
     transfer,
     world,
 )
@@ -56,6 +57,7 @@ app.add_typer(judge.app, name="judge")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
 app.add_typer(logs.app, name="logs")
+app.add_typer(tools.app, name="tools")
 app.add_typer(library.app, name="library")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cases.app, name="cases")

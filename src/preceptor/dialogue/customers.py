@@ -8,6 +8,7 @@ import pydantic
 
 from preceptor.dialogue.conversation import Ending, Turn, transcript
 from preceptor.dialogue.domain import Domain, Persona, Topic
+from preceptor.errors import NotFound
 from preceptor.llm.messages import Sampling
 from preceptor.llm.model import Model
 from preceptor.llm.prompts import Prompt
@@ -41,6 +42,19 @@ def draw_customers(domain: Domain, count: int, seed: int) -> tuple[Customer, ...
         )
         for _ in range(count)
     )
+
+
+def visitor(domain: Domain, topic: str | None = None, seed: int = 0) -> Customer:
+    """A person who talks to the agent: where tools have records for each customer, those of a topic's customer, the
+    first one's when it is not given.
+
+    Raises:
+        NotFound: there is no such topic.
+    """
+    topics = {one.id: one for one in domain.topics}
+    if topic is not None and topic not in topics:
+        raise NotFound(f"There is no topic {topic!r}; the domain has: {', '.join(topics)}.")
+    return Customer(topics[topic] if topic else domain.topics[0], domain.personas[0], seed)
 
 
 class CustomerTurn(pydantic.BaseModel):

@@ -37,11 +37,21 @@ class Persona(_Part):
 
 
 class ToolSpec(_Part):
-    """A function the agent may call, as an OpenAI function schema."""
+    """A function the agent may call, as an OpenAI function schema; or its name alone, where what stands behind it says
+    the rest."""
 
-    name: str
+    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
     description: str = ""
     parameters: dict[str, Any] = pydantic.Field(default_factory=lambda: {"type": "object", "properties": {}})
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, said: Any) -> Any:
+        return {"name": said} if isinstance(said, str) else said
+
+    def over(self, other: "ToolSpec") -> "ToolSpec":
+        """What a person wrote here, and for the rest what `other` says."""
+        return other.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
 
     def tool(self) -> Tool:
         return Tool(self.name, self.description, self.parameters)

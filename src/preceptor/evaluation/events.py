@@ -23,6 +23,13 @@ class Decided:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something a reader of the run should know, in a sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Finished:
     reason: str
     customers: int
@@ -31,4 +38,4 @@ class Finished:
     """Conversations without a verdict, over all arms."""
 
 
-Event = Progress | Measured | Decided | Finished
+Event = Progress | Measured | Decided | Note | Finished

@@ -61,7 +61,9 @@ class CasesRun:
         live = library.live()
         guidance = live.guidance if live else library.guidance("accepted")
         words = f"release {live.hash[:12]}" if live else "what was accepted (nothing is released yet)"
-        kept = Kept(settings=project.resolved(), domain=project.domain(), guidance=guidance, library=words, cases=cases)
+        kept = Kept(
+            settings=project.resolved(), domain=project.equipped(), guidance=guidance, library=words, cases=cases
+        )
         run = Runs(db).create(KIND, kept.model_dump(mode="json"), project.settings.evaluation.seed)
         return cls(project, db, run, kept)
 

@@ -18,6 +18,7 @@ from preceptor.llm.model import Model
 from preceptor.settings.models import Providers, Sampled, key
 from preceptor.settings.project import Project
 from preceptor.settings.schema import ROLES, Endpoint, Simulated
+from preceptor.settings.tools import stands
 
 State = Literal["fine", "note", "wrong"]
 
@@ -50,6 +51,8 @@ class Finding:
 async def examine(project: Project) -> AsyncIterator[Finding]:
     """Findings one by one, as they come in. Faults are findings, not exceptions."""
     for finding in (_domain(project), _database(project), await anyio.to_thread.run_sync(_embedder, project)):
+        yield finding
+    async for finding in _behind(project):
         yield finding
     providers = Providers(project.folder)
     try:
@@ -103,6 +106,24 @@ def _embedder(project: Project) -> Finding:
     return Finding("settings", "embedder", "fine", f"{embedder.id}, {embedder.dim} numbers a text")
 
 
+async def _behind(project: Project) -> AsyncIterator[Finding]:
+    """What stands behind the tools. Nothing is called: that could change something."""
+    try:
+        if not project.domain().tools and project.settings.tools.kind is None:
+            return
+        domain = await anyio.to_thread.run_sync(project.equipped)
+        async with project.environment(domain):
+            found = f"{len(domain.tools)} tools; behind them {stands(project.settings)}"
+    except PreceptorError as fault:
+        yield Finding("tools", "there", "wrong", str(fault), "See [tools] in preceptor.toml.")
+        return
+    nothing = project.settings.tools.kind in (None, "none")
+    advice = "Say in [tools] of preceptor.toml what stands behind them, or nobody can be taught to use them."
+    yield Finding("tools", "there", "note" if nothing else "fine", found, advice if nothing else "")
+    if project.settings.tools.kind == "http":
+        yield Finding("tools", "answer", "note", "not asked", "Try one: preceptor tools call NAME '{…}'")
+
+
 async def _model(role: str, section: Endpoint | Simulated, model: Sampled, project: Project) -> AsyncIterator[Finding]:
     plain = await _ask(model, Request((Message("user", "Say hello in one short sentence."),), _SAMPLING))
     yield Finding(role, "answers", "fine", model.name)
@@ -111,7 +132,8 @@ async def _model(role: str, section: Endpoint | Simulated, model: Sampled, proje
     yield await _structured(role, model)
     if isinstance(section, Simulated):
         return
-    yield await _tools(role, model, needed=role in ("student", "teacher") and bool(project.domain().tools))
+    equipped = bool(project.domain().tools) or project.settings.tools.kind in ("python", "http", "mcp")
+    yield await _tools(role, model, needed=equipped and role in ("student", "teacher"))
     yield await _streams(role, model.model)
     yield await _context(role, section)
     if lacks := getattr(model.model, "lacks", None):

@@ -25,7 +25,7 @@ from preceptor.evaluation import keeping
 from preceptor.evaluation.attribution import Attribution, attribute
 from preceptor.evaluation.estimate import estimate, omissions, together
 from preceptor.evaluation.evaluate import evaluate
-from preceptor.evaluation.events import Event, Measured, Progress
+from preceptor.evaluation.events import Event, Measured, Note, Progress
 from preceptor.evaluation.measures import SATISFACTION
 from preceptor.evaluation.omissions import CONTEXTS, REPEATS
 from preceptor.evaluation.report import Report
@@ -36,6 +36,7 @@ from preceptor.settings.models import world
 from preceptor.settings.project import Project
 from preceptor.settings.schema import KINDS_OF_ARMS, EvaluationSection, LibraryArm, Simulated
 from preceptor.settings.team import Team
+from preceptor.settings.tools import mishaps
 from preceptor.storage.canonical import content_hash
 from preceptor.storage.database import Database
 from preceptor.storage.records import Records
@@ -69,7 +70,7 @@ class EvaluationRun:
         Raises:
             NotFound, SettingsError, UserError: something an arm is made of is not there.
         """
-        settings, domain = project.settings.evaluation, project.domain()
+        settings, domain = project.settings.evaluation, project.equipped()
         if settings.attribution:
             attributed_arm(settings)
         stock = stock or Stock.take(settings.arms, project.library(db), project.folder)
@@ -128,18 +129,21 @@ class EvaluationRun:
         who = drawn(domain, settings)
         keeper = keeping.Keeper(Records(self.db), self.run.id, list(settings.arms), who)
         arms, judge = self.arms(team), Judge(models["judge"], domain)
-        report = await evaluate(
-            arms,
-            Customers(who, Rollout(Voice(models["customer"], domain), settings.max_turns)),
-            judge,
-            repeats=settings.repeats,
-            duels=settings.duels,
-            rules=domain.rules,
-            escalation=domain.escalation,
-            stop_early=settings.stop_early,
-            tell=journal.hear,
-            keep=keeper.keep,
-        )
+        async with self.project.environment(domain, self.db, self.run.id) as environment:
+            report = await evaluate(
+                arms,
+                Customers(who, Rollout(Voice(models["customer"], domain), settings.max_turns, environment)),
+                judge,
+                repeats=settings.repeats,
+                duels=settings.duels,
+                rules=domain.rules,
+                escalation=domain.escalation,
+                stop_early=settings.stop_early,
+                tell=journal.hear,
+                keep=keeper.keep,
+            )
+        if said := mishaps(environment):
+            journal.hear(Note(said))
         if settings.attribution:
             keeper.attributed(await self._attribute(arms, report, judge, journal))
         keeper.written()

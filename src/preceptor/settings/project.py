@@ -1,17 +1,20 @@
 """A project: a folder with preceptor.toml, and what its settings stand for."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.environment import Environment
+from preceptor.dialogue.tools.record import Record
 from preceptor.library.store import Library
 from preceptor.llm.ledger import Ledger
 from preceptor.llm.prices import NOTHING, Amount
 from preceptor.llm.stopping import Stop
 from preceptor.retrieval.embedding import CachedEmbedder, Embedder
-from preceptor.settings import embedders
+from preceptor.settings import embedders, tools
 from preceptor.settings.models import Providers
 from preceptor.settings.reading import FILE, read
 from preceptor.settings.schema import ROLES, Settings, Simulated
@@ -45,6 +48,26 @@ class Project:
     def domain(self) -> Domain:
         """Raises: NotFound, SettingsError"""
         return Domain.load(self.folder / self.settings.project.domain)
+
+    def equipped(self) -> Domain:
+        """The domain with what stands behind its tools asked what the file does not say: as runs keep it.
+
+        Raises:
+            NotFound, SettingsError: the domain cannot be read, or its tools are not there.
+            UserError: they cannot be asked.
+        """
+        return tools.equipped(self.domain(), self.settings.tools, self.folder)
+
+    def environment(
+        self, domain: Domain, db: Database | None = None, run: str = ""
+    ) -> AbstractAsyncContextManager[Environment]:
+        """What stands behind a domain's tools, for as long as it is used. `run`: calls are recorded with it in `db`.
+
+        Raises:
+            NotFound, SettingsError, UserError: it cannot be had; when it is entered.
+        """
+        record = Record(db, run) if db is not None and run else None
+        return tools.environment(domain, self.settings, self.folder, record)
 
     def database(self, *, create: bool = False, patience: float = PATIENCE) -> Database:
         """Open the database. `patience`: seconds to wait for a server that went away after it was reached.

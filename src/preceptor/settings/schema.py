@@ -158,6 +158,57 @@ class RetrievalSection(Section):
         return self
 
 
+class ToolsSection(Section):
+    """What stands behind the domain's tools while conversations are held for teaching and evaluation, in `preceptor
+    chat` and in the playground. The gateway has nothing to do with it: there the client runs the tools."""
+
+    kind: Literal["python", "http", "mcp", "none"] | None = None
+    """What: functions of a Python file, one HTTP endpoint, an MCP server (extra `mcp`), or nothing, which the agent is
+    told. Not given: the tools of the simulated world that plays the customers, if it has some, else nothing."""
+    module: Text | None = None
+    """For `python`: a file, or the name of a module; its functions have the tools' names. They run with all the rights
+    of preceptor itself."""
+    url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
+    """For `http`: where each call is posted. For `mcp`: a server that runs already, reached by streamable HTTP."""
+    command: tuple[Text, ...] = ()
+    """For `mcp`: the program that is the server, and its arguments; it is started and spoken to over its input and
+    output."""
+    pass_env: tuple[Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    """For `mcp` with a command: environment variables it is given beside PATH, HOME and the like; no other is."""
+    key_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """For a url: the environment variable that holds its key, sent as bearer token. Not given: no key is sent."""
+    sessions: Literal["run", "conversation"] = "run"
+    """For `mcp`: one session for all conversations of a run, or one for each that calls a tool; with a command, a
+    session is a process."""
+    state: Literal["outside", "conversation"] = "outside"
+    """Where what calls change is kept. `outside` (a booking stays booked): each call and its result are recorded, and a
+    run that is resumed makes none twice. `conversation` (everything is new with each conversation, by its id or
+    by its session): nothing is recorded, and calls are made again."""
+    harmless: tuple[Text, ...] = ()
+    """Tools that only look something up. One of them that was under way when a run ended is called again; of any other
+    the agent is told that nobody knows whether it was done."""
+    timeout: Annotated[float, pydantic.Field(gt=0)] = 30.0
+    """Seconds a call may take; then the agent is told that there was no answer."""
+    result_tokens: Count = 2_000
+    """Of a call's result, about; what is longer is cut, and the agent told."""
+    at_once: Count = 8
+    """Calls at a time, and with `sessions = "conversation"` sessions; the others wait."""
+
+    @pydantic.model_validator(mode="after")
+    def _complete(self) -> "ToolsSection":
+        if self.kind == "mcp" and bool(self.url) == bool(self.command):
+            raise ValueError("kind = 'mcp' needs tools.command or tools.url, one of them")
+        for kind, name in (("python", "module"), ("http", "url")):
+            if self.kind == kind and getattr(self, name) is None:
+                raise ValueError(f"kind = {kind!r} needs tools.{name}")
+        given = [name for name in ("module", "url", "command") if getattr(self, name)]
+        if self.kind in (None, "none") and given:
+            raise ValueError(f"tools.{given[0]} is given, but no tools.kind it belongs to")
+        if self.url and urlsplit(self.url).password:
+            raise ValueError("a password must not stand in the file; name the variable that holds it in tools.key_env")
+        return self
+
+
 class BudgetSection(Section):
     """What a run may use, over all roles together. Never overshot; a run that comes to the end of it can be resumed."""
 
@@ -454,6 +505,7 @@ class Settings(Section):
     evaluation: EvaluationSection = EvaluationSection()
     transfer: TransferSection = TransferSection()
     retrieval: RetrievalSection = RetrievalSection()
+    tools: ToolsSection = ToolsSection()
     budget: BudgetSection = BudgetSection()
     library: LibrarySection = LibrarySection()
     serving: ServingSection = ServingSection()

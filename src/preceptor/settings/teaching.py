@@ -24,6 +24,7 @@ from preceptor.logs.store import Store
 from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.project import Project
 from preceptor.settings.team import Team
+from preceptor.settings.tools import mishaps
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Run, Runs
 from preceptor.teaching.events import Event, Note, Progress
@@ -64,7 +65,7 @@ class TeachingRun:
         Raises:
             NotFound, SettingsError: the domain cannot be read, or there is no such log.
         """
-        settings, domain = project.settings.teaching, project.domain()
+        settings, domain = project.settings.teaching, project.equipped()
         held = project.library(db).guidance("accepted")
         start = held if held.scenarios else Guidance(domain.name, false_injections=settings.false_injections)
         wanted = named(settings.logs if logs is None else logs, db)
@@ -113,19 +114,24 @@ class TeachingRun:
 
     async def _teach(self, team: Team, journal: Journal[Event]) -> Taught:
         models = team.models
-        return await teach(
-            self.domain,
-            teacher=models["teacher"],
-            student=models["student"],
-            customer=models["customer"],
-            judge=models["judge"],
-            settings=self.settings,
-            start=self.start,
-            logs=logged(self.logs, lambda told: journal.hear(Note(told)), self.db),
-            embedder=self.project.embedder(self.db),
-            tell=journal.hear,
-            keep=Shelving(self, self.project.library(self.db)).keep,
-        )
+        async with self.project.environment(self.domain, self.db, self.run.id) as environment:
+            taught = await teach(
+                self.domain,
+                teacher=models["teacher"],
+                student=models["student"],
+                customer=models["customer"],
+                judge=models["judge"],
+                settings=self.settings,
+                start=self.start,
+                logs=logged(self.logs, lambda told: journal.hear(Note(told)), self.db),
+                embedder=self.project.embedder(self.db),
+                tell=journal.hear,
+                keep=Shelving(self, self.project.library(self.db)).keep,
+                environment=environment,
+            )
+        if said := mishaps(environment):
+            journal.hear(Note(said))
+        return taught
 
 
 def named(logs: Sequence[str | Path], db: Database | None) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def sentence(event: Event) -> str:
             missing = f", {event.unscored} unscored" if event.unscored else ""
             span = f"{event.low:.2f} to {event.high:.2f}"
             return f"Held-out score {name}: {event.mean:.2f} of 5 ({span}, n = {event.n}{missing})."
-        case Note(text):
+        case Note(text) | evaluation.Note(text):
             return text
         case Finished(reason) | evaluation.Finished(reason):
             return f"Finished: {reason}."

@@ -1,0 +1,42 @@
+"""What stands behind tools: one small contract for all kinds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The conversation in which a tool is called. A function with a parameter of this type is given it."""
+
+    conversation: str
+    """Its own name, the same when a run is resumed: what keeps state by conversation keeps it by this."""
+    customer: str
+    """The customer's key; the same customer comes to every arm of an evaluation, each time in another conversation."""
+    topic: str
+    """The id of what the customer comes with."""
+    seed: int
+    """The customer's: whatever is made up for a customer can be made up from it again."""
+
+
+class Backend(Protocol):
+    """Runs tools, from before the first conversation until after the last (`aclose`)."""
+
+    async def ready(self, visit: Visit) -> None:
+        """Return when a call of a conversation can be made. What is waited for here does not count as the call's time.
+
+        Raises:
+            PreceptorError: it cannot be.
+        """
+
+    async def call(self, name: str, arguments: Mapping[str, Any], visit: Visit, key: str) -> str:
+        """Run a tool and give its result. `key` names this call; it is the same if the call is made again.
+
+        Raises:
+            ToolFailed: with what the agent is to be told.
+        """
+
+    async def leave(self, visit: Visit) -> None:
+        """A conversation is over, whether or not it called anything."""
+
+    async def aclose(self) -> None: ...

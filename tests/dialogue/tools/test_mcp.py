@@ -1,0 +1,132 @@
+"""An MCP server written with the official package as the tool side, over stdio and over streamable HTTP."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from preceptor.dialogue.domain import ToolSpec
+from preceptor.dialogue.tools.backend import Visit
+from preceptor.dialogue.tools.mcp import Address, Command, McpTools, Sharing, opened
+from preceptor.errors import ToolFailed, UserError
+
+pytestmark = pytest.mark.anyio
+CLERK = Path(__file__).with_name("clerk.py")
+ONE, OTHER = Visit("co-1", "cu-1", "bill", 4), Visit("co-2", "cu-1", "bill", 4)
+
+
+@pytest.fixture
+def command() -> Command:
+    return Command((sys.executable, str(CLERK)), {"CLERK_TOKEN": "t0ken"}, CLERK.parent)
+
+
+@pytest.fixture
+def address() -> Iterator[Address]:
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        port = place.getsockname()[1]
+    running = subprocess.Popen(
+        [sys.executable, str(CLERK), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(600):
+            with socket.socket() as trying:
+                if trying.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert running.poll() is None
+            time.sleep(0.05)
+        yield Address(f"http://127.0.0.1:{port}/mcp", "k3y")
+    finally:
+        running.kill()
+        running.wait()
+
+
+async def call(tools: McpTools, name: str, visit: Visit = ONE, **arguments: object) -> str:
+    await tools.ready(visit)
+    return await tools.call(name, arguments, visit, "k")
+
+
+async def served(tools: McpTools) -> None:
+    """What holds over either transport."""
+    specs = await tools.specs()
+    assert [spec.name for spec in specs] == ["get_order", "add_note", "die", "whoami"]
+    assert specs[0].description == "Look an order up by its number."
+    assert specs[0].parameters["required"] == ["number"]
+    assert ToolSpec.model_validate(specs[0].model_dump()) == specs[0]
+    assert await call(tools, "get_order", number=7) == "Order 7 was sent on Monday."
+    with pytest.raises(ToolFailed, match="Error executing tool get_order") as failed:
+        await call(tools, "get_order", number=13)
+    assert failed.value.why == "refused"
+    with pytest.raises(ToolFailed, match="Unknown tool"):
+        await call(tools, "nothing")
+    assert '"notes": 1' in await call(tools, "add_note", text="a")
+    assert '"notes": 2' in await call(tools, "add_note", OTHER, text="b"), "all conversations share the server"
+
+
+async def test_over_stdio(command: Command) -> None:
+    async with opened(McpTools(command)) as tools:
+        await served(tools)
+
+
+async def test_over_streamable_http(address: Address) -> None:
+    async with opened(McpTools(address)) as tools:
+        await served(tools)
+
+
+async def test_a_server_that_dies_fails_the_call_and_is_begun_with_anew(command: Command) -> None:
+    async with opened(McpTools(command)) as tools:
+        await call(tools, "add_note", text="a")
+        with pytest.raises(ToolFailed, match="not known whether this was done") as failed:
+            await call(tools, "die")
+        assert failed.value.why == "unreachable"
+        assert '"notes": 1' in await call(tools, "add_note", text="b")
+        assert tools.restarts == 1
+
+
+async def test_a_server_by_url_that_dies_stays_away_until_somebody_starts_it(address: Address) -> None:
+    async with opened(McpTools(address)) as tools:
+        with pytest.raises(ToolFailed, match="not known"):
+            await call(tools, "die")
+        with pytest.raises(UserError, match=r"The MCP server at http://127.0.0.1:\d+/mcp cannot be used: ConnectError"):
+            await call(tools, "get_order", number=7)
+
+
+async def test_a_process_for_each_conversation_and_no_more_of_them_than_allowed(command: Command) -> None:
+    sharing: Sharing = "conversation"
+    async with opened(McpTools(command, sharing, at_once=1)) as tools:
+        assert '"notes": 1' in await call(tools, "add_note", ONE, text="a")
+        async with anyio.create_task_group() as group:
+
+            async def second() -> None:
+                assert '"notes": 1' in await call(tools, "add_note", OTHER, text="b")
+                await tools.leave(OTHER)
+
+            group.start_soon(second)
+            await anyio.lowlevel.checkpoint()
+            assert '"notes": 2' in await call(tools, "add_note", ONE, text="c")
+            await tools.leave(ONE)
+
+
+async def test_a_server_knows_nothing_of_our_surroundings_but_what_it_is_given(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_OURS", "hunter2")
+    async with opened(McpTools(command)) as tools:
+        assert await call(tools, "whoami") == "t0ken, no secret, tools"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("no-such-program",), "'no-such-program' cannot be started as an MCP server: FileNotFoundError"),
+        ((sys.executable, "-c", "import sys; sys.exit('no licence')"), "It wrote: no licence"),
+    ],
+)
+async def test_a_server_that_does_not_start_is_told_of(words: tuple[str, ...], told: str) -> None:
+    async with opened(McpTools(Command(words))) as tools:
+        with pytest.raises(UserError, match=told):
+            await tools.specs()
