@@ -209,5 +209,12 @@ def quick() -> bool:
     return bool(os.environ.get("QUICK"))
 
 
+def memory() -> str | None:
+    """A folder in memory, where there is one: enough for what has to outlive a process and not the machine, and syncing
+    costs nothing there. None: the system's place for temporary files."""
+    place = Path("/dev/shm")
+    return str(place) if place.is_dir() and os.access(place, os.W_OK) else None
+
+
 def command() -> str:
     return str(Path(sys.executable).with_name("preceptor"))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from cluster import Cluster
+from desk import memory
 from preceptor.errors import UserError
 from preceptor.library.model import Strategy
 from preceptor.library.store import Batch, Library
@@ -105,7 +106,7 @@ class Store(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory(dir=memory()))
         url = self.cluster.new("template")
         self.stack.callback(self.cluster.drop, url)
         self.sides = [Side(str(Path(folder) / "p.db")), Side(url)]

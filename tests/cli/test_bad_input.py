@@ -138,6 +138,7 @@ def test_output_to_a_full_device(preceptor: Command, taught: Path) -> None:
         pytest.skip("this system has no /dev/full")
     sentence = told(preceptor("library", "export", "/dev/full", "--project", taught))
     assert "No space left on device" in sentence
+    assert "then give the same command again" in sentence
 
 
 def test_a_library_file_that_is_none(preceptor: Command, taught: Path, tmp_path: Path) -> None:

@@ -105,6 +105,25 @@ def test_a_source_is_removed_in_one_step_with_all_that_rests_on_it(library: Libr
     assert [entry.what for entry in library.trail()[-2:]] == ["forget", "release"]
 
 
+def test_what_was_removed_is_removed_once(library: Library) -> None:
+    """Whoever was cut off before being told may say it again."""
+    poisoned(library)
+    library.forget(Source(source="bought.jsonl"), "owner", "it was bought")
+    before, trail = library.snapshot(), library.trail()
+    again = library.forget(Source(source="bought.jsonl"), "owner", "it was bought")
+    assert (again.scenarios, again.strategies, again.doubtful, again.release) == ((), (), (), None)
+    assert (library.snapshot(), library.trail()) == (before, trail)
+
+
+def test_what_is_taken_up_again_can_be_removed_again(library: Library) -> None:
+    poisoned(library)
+    library.forget(Source(source="bought.jsonl"), "owner")
+    taken_up = by_text(library)["Pay at once."].id
+    library.decide(taken_up, "approved", "eve")
+    assert library.forget(Source(source="bought.jsonl"), "owner").strategies == (taken_up,)
+    assert library.strategy(taken_up).decision == "rejected"
+
+
 def test_nobody_goes_back_to_what_was_removed(library: Library) -> None:
     poisoned(library)
     before = library.live_hash()

@@ -167,6 +167,14 @@ def test_decisions_are_kept_and_logged(library: Library) -> None:
     ]
 
 
+def test_a_decision_given_again_is_one_decision(library: Library) -> None:
+    """Whoever was cut off before being told may say it again; another reason, or another person, is another line."""
+    for who, note in (("ann", "good"), ("ann", "good"), ("bob", "good"), ("bob", "better"), ("bob", "better")):
+        library.decide(GREET.id, "approved", who, note)
+    told = [(entry.who, entry.note) for entry in library.trail() if entry.what == "decide"]
+    assert told == [("ann", "good"), ("bob", "good"), ("bob", "better")]
+
+
 def test_a_decision_on_what_has_changed_since_is_refused(library: Library) -> None:
     library.edit(GREET.id, "Greet warmly.", "bob")
     with pytest.raises(Conflict, match="bob"):

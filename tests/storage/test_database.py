@@ -128,6 +128,29 @@ def test_wal_only_where_it_is_safe(tmp_path: Path) -> None:
         assert (mode == "wal") == (db.journal == "wal") == (sqlite3.sqlite_version_info >= WAL_SAFE_FROM)
 
 
+@pytest.mark.skipif(sqlite3.sqlite_version_info >= WAL_SAFE_FROM, reason="WAL is safe with this SQLite")
+def test_an_old_sqlite_does_not_write_in_wal(tmp_path: Path) -> None:
+    """A newer one may have put the file there: before, and its process is gone; before, and it is at it; or since."""
+    path = tmp_path / "p.db"
+    Database.open(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as newer:
+        newer.execute("PRAGMA journal_mode = wal")
+    with Database.open(path) as db:
+        Runs(db).create("t", {}, 0)
+        assert any("WAL can lose rows" in caution for caution in db.about().cautions)
+        with contextlib.closing(sqlite3.connect(path)) as newer:
+            newer.execute("PRAGMA journal_mode = wal")
+            newer.execute("SELECT count(*) FROM runs").fetchone()
+            with pytest.raises(Conflict, match=r"put the database to WAL.*then try again"):
+                Runs(db).create("t", {}, 1)
+            assert len(Runs(db).list()) == 1
+            with pytest.raises(Conflict, match="put the database to WAL"):
+                Database.open(path)
+    with Database.open(path) as db:
+        Runs(db).create("t", {}, 2)
+        assert db.check() == ()
+
+
 def refused(path: Path, kind: type[UserError], *words: str) -> None:
     before = path.read_bytes()
     with pytest.raises(kind) as caught:

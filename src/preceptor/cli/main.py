@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 a failure told in one sentence, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -38,6 +39,7 @@ from preceptor.cli import (
 from preceptor.errors import PreceptorError
 from preceptor.settings import threads
 
+FULL = "Free some space, or name another place, then give the same command again; what was saved is safe."
 app = typer.Typer(
     name="preceptor",
     help="A large model coaches a small one, without touching weights.",
@@ -101,7 +103,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(fault), *getattr(fault, "__notes__", ()))
     except OSError as fault:
         where = f" ({fault.filename})" if fault.filename else ""
-        return _fail(f"The system refused: {fault.strerror or fault}{where}.")
+        onward = [FULL] if fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else []
+        return _fail(f"The system refused: {fault.strerror or fault}{where}.", *onward)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0

@@ -127,11 +127,20 @@ def line(shelf: Shelf, n: int) -> Entry | None:
 def decide(
     shelf: Shelf, row: Any, decision: Decision, who: str, note: str = "", seen: Mapping[str, Any] | None = None
 ) -> None:
-    """Approve, reject, or put back; nothing, where that is so already and nobody gives a reason."""
-    if row.decision == decision and row.deferred is None and not note:
+    """Approve, reject, or put back; nothing, where that is so already and nobody gives another reason.
+
+    So a command that was cut off before it could say what it had done may be given again.
+    """
+    if row.decision == decision and row.deferred is None and (not note or _said(shelf, row, who, note)):
         return
     shelf.set_standing(row, decision=decision, deferred=None)
     shelf.log(who, "decide", f"{row.id}@{row.version}", row.decision, decision, note, seen)
+
+
+def _said(shelf: Shelf, row: Any, who: str, note: str) -> bool:
+    """Whether where a strategy stands was decided by the same person with the same words."""
+    entry = line(shelf, row.touched)
+    return entry is not None and (entry.what, entry.who, entry.note) == ("decide", who, note)
 
 
 def edit(shelf: Shelf, row: Any, text: str, who: str, note: str, seen: Mapping[str, Any] | None = None) -> None:

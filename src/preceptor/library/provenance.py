@@ -48,7 +48,7 @@ class Removal:
     scenarios: tuple[str, ...]
     """Ids of those that were left without an example."""
     strategies: tuple[str, ...]
-    """Ids of those that rested on nothing else."""
+    """Ids of those that rested on nothing else, and were not withdrawn before."""
     doubtful: tuple[str, ...]
     """Ids of those that now rest on a single customer's words: flagged, and undecided again."""
     release: str | None
@@ -117,7 +117,8 @@ def _heard(shelf: Shelf, keys: Iterable[str] | None = None) -> dict[str, list[An
 
 
 def forget(shelf: Shelf, what: Source, who: str, why: str = "") -> Removal:
-    """Take what rests on a source alone out of use, and out of what is live, in one step.
+    """Take what rests on a source alone out of use, and out of what is live, in one step. What was withdrawn before is
+    left as it is, so that a second time changes nothing.
 
     Raises:
         UserError: nothing is named.
@@ -133,19 +134,26 @@ def forget(shelf: Shelf, what: Source, who: str, why: str = "") -> Removal:
     scenarios = _forget_examples(shelf, gone, who)
     withdrawn = {id_ for id_, row in rows.items() if row.scenario in scenarios or _rests(contexts.get(id_, {}), gone)}
     withdrawn |= _lifted(rows, withdrawn)
-    for id_ in sorted(withdrawn):
+    fresh = tuple(id_ for id_ in sorted(withdrawn) if not _withdrawn(rows[id_]))
+    for id_ in fresh:
         flags = dict.fromkeys((*orjson.loads(rows[id_].flags), WITHDRAWN))
         standing = {"measured": "dropped", "decision": "rejected", "flags": canonical(tuple(flags)).decode()}
         shelf.add_version(rows[id_], who, standing)
     doubtful = _doubt(shelf, rows, contexts, heard, gone, withdrawn, who)
-    told = f"{what}: {len(gone)} contexts, {len(scenarios)} scenarios, {len(withdrawn)} strategies withdrawn"
-    shelf.log(who, "forget", "library", None, None, f"{told}; {why}" if why else told)
+    told = f"{what}: {len(gone)} contexts, {len(scenarios)} scenarios, {len(fresh)} strategies withdrawn"
+    if shelf.untold:
+        shelf.log(who, "forget", "library", None, None, f"{told}; {why}" if why else told)
     release = _release_without(shelf, gone, withdrawn, scenarios, who, f"Without {what}.")
-    return Removal(len(gone), tuple(sorted(scenarios)), tuple(sorted(withdrawn)), doubtful, release)
+    return Removal(len(gone), tuple(sorted(scenarios)), fresh, doubtful, release)
 
 
 def _matches(row: Any, what: Source) -> bool:
     return all(value in (None, getattr(row, name)) for name, value in vars(what).items())
+
+
+def _withdrawn(row: Any) -> bool:
+    """Whether a strategy is out of use because its source was removed."""
+    return row.decision == "rejected" and row.measured == "dropped" and WITHDRAWN in orjson.loads(row.flags)
 
 
 def _rests(kinds: Mapping[str, set[str]], gone: Collection[str]) -> bool:
@@ -158,7 +166,8 @@ def _rests(kinds: Mapping[str, set[str]], gone: Collection[str]) -> bool:
 def _lifted(rows: Mapping[str, Any], withdrawn: Collection[str]) -> set[str]:
     """General strategies that say what only withdrawn ones said."""
     lost = [gist(rows[id_].text) for id_ in withdrawn]
-    kept = [gist(row.text) for id_, row in rows.items() if row.scenario is not None and id_ not in withdrawn]
+    left = (row for id_, row in rows.items() if id_ not in withdrawn and not _withdrawn(row))
+    kept = [gist(row.text) for row in left if row.scenario is not None]
     return {
         id_
         for id_, row in rows.items()

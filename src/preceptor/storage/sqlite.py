@@ -2,7 +2,9 @@
 
 SQLite before 3.51.3 can corrupt a database in WAL mode: when several connections write and checkpoint at once, a
 reset of the WAL may lose frames (https://sqlite.org/wal.html, "WAL-reset bug"). Older versions therefore get a
-rollback journal, which is slower for single commits; group commit (`storage.writer`) makes up for it.
+rollback journal, which is slower for single commits; group commit (`storage.writer`) makes up for it. The journal is
+the file's and not the connection's: a process with a newer version can put it to WAL under one with an older, which
+then writes no more.
 """
 
 import sqlite3
@@ -44,8 +46,7 @@ def prepare(engine: sa.Engine) -> None:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         connection.execute("PRAGMA foreign_keys = ON")
-        # TRUNCATE and not DELETE: one directory update less for each commit, and as safe.
-        connection.execute(f"PRAGMA journal_mode = {'wal' if journal == 'wal' else 'truncate'}")
+        _set(connection, journal)
         # FULL also with WAL: what was acknowledged survives a power cut.
         connection.execute("PRAGMA synchronous = FULL")
 
@@ -53,9 +54,36 @@ def prepare(engine: sa.Engine) -> None:
         # A writer takes its lock at once: upgrading a read lock later can deadlock, which no waiting mends.
         reading = connection.get_execution_options().get("reading", False)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        if journal == "rollback" and not reading:
+            line = connection.connection.driver_connection
+            assert line is not None, "a transaction has begun on it"
+            _refuse_wal(line)
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)
+
+
+def _set(connection: sqlite3.Connection, journal: Journal) -> None:
+    """Raises: Conflict: another process has the database open in WAL, which is not safe here."""
+    if journal == "wal":
+        connection.execute("PRAGMA journal_mode = wal")
+        return
+    try:
+        # TRUNCATE and not DELETE: one directory update less for each commit, and as safe.
+        connection.execute("PRAGMA journal_mode = truncate")
+    except sqlite3.OperationalError:
+        _refuse_wal(connection)
+        raise
+
+
+def _refuse_wal(connection: sqlite3.Connection) -> None:
+    """Raises: Conflict: the database is in WAL."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        safe = ".".join(map(str, WAL_SAFE_FROM))
+        raise Conflict(
+            f"Another process has put the database to WAL, which can lose rows with SQLite {sqlite3.sqlite_version} "
+            f"here. End that process, or use SQLite {safe} or newer everywhere; then try again. What was saved is safe."
+        )
 
 
 def copy(engine: sa.Engine, to: Path) -> None:
