@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from preceptor.dialogue.crowd import Customers
     from preceptor.dialogue.domain import Domain
     from preceptor.dialogue.tools.backend import Visit
+    from preceptor.dialogue.tools.sandbox.sandbox import Sandbox
+    from preceptor.dialogue.tools.sandbox.tables import Tables
     from preceptor.errors import PreceptorError, ToolFailed
     from preceptor.evaluation.evaluate import evaluate
     from preceptor.judging.judge import Judge
@@ -37,8 +39,10 @@ _HOMES = {
     "OpenAIModel": "llm.client",
     "PreceptorError": "errors",
     "Project": "settings.project",
+    "Sandbox": "dialogue.tools.sandbox.sandbox",
     "SimulatedModel": "simulated.model",
     "Student": "student.student",
+    "Tables": "dialogue.tools.sandbox.tables",
     "Teaching": "teaching.settings",
     "ToolFailed": "errors",
     "Turn": "dialogue.conversation",
@@ -59,8 +63,10 @@ __all__ = [
     "OpenAIModel",
     "PreceptorError",
     "Project",
+    "Sandbox",
     "SimulatedModel",
     "Student",
+    "Tables",
     "Teaching",
     "ToolFailed",
     "Turn",

@@ -8,8 +8,9 @@ from preceptor.dialogue.customers import Customer, Voice
 from preceptor.dialogue.environment import Environment, NoTools, Session
 from preceptor.errors import BadReply, Rejected
 
-TOOL_ROUNDS = 6
-"""Tool calls in a row after which the agent has lost its way and the conversation is cut."""
+TOOL_ROUNDS = 20
+"""Tool calls in a row after which the agent has lost its way and the conversation is cut. Errands that people wrote for
+airlines and shops take up to 13; an agent with work to do made 16."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import Customer, draw_customers
 from preceptor.dialogue.domain import Domain, ToolSpec
+from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.dialogue.tools.record import Record
 from preceptor.dialogue.tools.toolbox import Bounds, Toolbox
@@ -57,6 +59,9 @@ class Clerk:
     async def call(self, name: str, arguments: Mapping[str, Any], visit: Visit, key: str) -> str:
         self.asked.append((name, dict(arguments), visit.conversation))
         return await self._work(name, arguments, visit) if self._work else f"done {len(self.asked)}"
+
+    def outcome(self, visit: Visit, conversation: Conversation) -> Outcome | None:
+        return None
 
     async def leave(self, visit: Visit) -> None:
         self.left.append(visit.conversation)

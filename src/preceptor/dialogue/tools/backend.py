@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.outcome import Outcome
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -35,6 +38,9 @@ class Backend(Protocol):
         Raises:
             ToolFailed: with what the agent is to be told.
         """
+
+    def outcome(self, visit: Visit, conversation: Conversation) -> Outcome | None:
+        """What came of a conversation that has ended, asked before `leave`; None where nothing can tell."""
 
     async def leave(self, visit: Visit) -> None:
         """A conversation is over, whether or not it called anything."""

@@ -6,6 +6,8 @@ from typing import Any
 import httpx2
 import orjson
 
+from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.errors import ToolFailed
 
@@ -53,6 +55,9 @@ class HttpTools:
 
     async def ready(self, visit: Visit) -> None:
         pass
+
+    def outcome(self, visit: Visit, conversation: Conversation) -> Outcome | None:
+        return None
 
     async def leave(self, visit: Visit) -> None:
         pass

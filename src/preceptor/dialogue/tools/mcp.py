@@ -17,7 +17,9 @@ import anyio
 import httpx2
 import pydantic_core
 
+from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import ToolSpec
+from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.errors import NotFound, ToolFailed, UserError
 
@@ -133,6 +135,9 @@ class McpTools:
         if result.is_error:
             raise ToolFailed(said or "The tool failed.")
         return said
+
+    def outcome(self, visit: Visit, conversation: Conversation) -> Outcome | None:
+        return None
 
     async def leave(self, visit: Visit) -> None:
         if line := self._lines.pop(visit.conversation, None):

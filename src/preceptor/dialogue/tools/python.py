@@ -16,7 +16,9 @@ import anyio.to_thread
 import pydantic
 import pydantic_core
 
+from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import ToolSpec
+from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.errors import SettingsError, ToolFailed
 
@@ -82,6 +84,19 @@ class Function:
 _CONFIG = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=False, protected_namespaces=())
 
 
+def own_functions(where: str, folder: Path) -> Mapping[str, Callable[..., Any]]:
+    """The public functions that a file (relative to `folder`) or a module defines itself.
+
+    Raises:
+        SettingsError: it cannot be imported, or has none.
+    """
+    module = _module(where, folder)
+    found = {name: found for name, found in vars(module).items() if _own(module, name, found)}
+    if not found:
+        raise SettingsError(f"{where}: has no function that could be a tool.")
+    return found
+
+
 @dataclass(frozen=True)
 class PythonTools:
     """A `Backend`: functions that are awaited, or run in worker threads where they are not `async`."""
@@ -130,6 +145,9 @@ class PythonTools:
 
     async def ready(self, visit: Visit) -> None:
         pass
+
+    def outcome(self, visit: Visit, conversation: Conversation) -> Outcome | None:
+        return None
 
     async def leave(self, visit: Visit) -> None:
         pass

@@ -172,6 +172,9 @@ class Toolbox:
         record.finish(key, given)
         return given.result
 
+    def outcome(self, visit: Visit, conversation: Conversation) -> Outcome | None:
+        return self._backend.outcome(visit, conversation)
+
     def failed(self, name: str, fault: ToolFailed) -> Given:
         """A failure as the agent is told it."""
         self.use.note(name if name in self._checks else "(unknown)", fault)
@@ -215,7 +218,7 @@ class Desk:
         return result
 
     def outcome(self, conversation: Conversation) -> Outcome | None:
-        return None
+        return self.box.outcome(self.visit, conversation)
 
 
 def bounded(result: str, tokens: int) -> str:
