@@ -1,5 +1,6 @@
 """From the settings to what stands behind a domain's tools; and a run that is killed while a tool is at work."""
 
+import io
 import signal
 import subprocess
 import sys
@@ -9,11 +10,19 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from desk import Desk, simulated
 from preceptor.cli.main import run
+from preceptor.dialogue.conversation import Turn
+from preceptor.dialogue.customers import visitor
+from preceptor.dialogue.tools.toolbox import taken_up
 from preceptor.errors import PreceptorError, SettingsError
+from preceptor.llm.messages import ToolCall
 from preceptor.settings.project import Project
+from preceptor.simulated.world import World
 from preceptor.storage.runs import Runs
 
+pytestmark = pytest.mark.anyio
+COUNTER = Path(__file__).parents[1] / "simulated" / "counter.yaml"
 BOOKING = Path(__file__).with_name("booking.py")
 CLERK = Path(__file__).parents[1] / "dialogue" / "tools" / "clerk.py"
 DOMAIN = """
@@ -149,12 +158,8 @@ def test_tools_are_listed_and_tried_by_hand(folder: Path, capfd: pytest.CaptureF
     assert "There is no topic 'none'; the domain has: day, other." in capfd.readouterr().err
 
 
-def test_the_tools_of_an_mcp_server_are_listed_and_tried(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_tools_of_an_mcp_server_are_tried(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     settle(folder, f'kind = "mcp"\ncommand = ["{sys.executable}", "{CLERK}"]')
-    assert run(["tools", "list", "--project", str(folder)]) == 0
-    out = capfd.readouterr().out
-    assert "Look an order up by its number." in out
-    assert "Behind them: an MCP server" in out
     assert run(["tools", "call", "get_order", '{"number": 7}', "--project", str(folder)]) == 0
     assert capfd.readouterr().out == "Order 7 was sent on Monday.\n"
 
@@ -164,3 +169,69 @@ def test_a_key_that_is_not_set_is_missed(folder: Path, monkeypatch: pytest.Monke
     settle(folder, 'kind = "mcp"\nurl = "http://127.0.0.1:9/mcp"\nkey_env = "DESK_KEY"')
     with pytest.raises(PreceptorError, match="'DESK_KEY'"):
         Project.load(folder).equipped()
+
+
+FERRY = "Can I take the ferry on Monday with ticket 123456?"
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Path:
+    """A project in a simulated world with tools; its student is the world's teacher, who looks things up."""
+    world = World.load(COUNTER)
+    roles = world.roles | {"student": world.roles["teacher"]}
+    desk = Desk.open(tmp_path / "desk", world, simulated(str(COUNTER), roles), {})
+    desk.project.database(create=True).close()
+    return desk.folder
+
+
+def test_the_tools_of_a_simulated_project_are_its_world_s(counter: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["tools", "list", "--project", str(counter)]) == 0
+    assert "Behind them: the simulated world that plays the customers" in capfd.readouterr().out
+    asked = ["tools", "call", "look_up_ticket", '{"ticket": "123456"}', "--project", str(counter)]
+    assert run(asked) == 0
+    assert "fare" in capfd.readouterr().out
+    assert run([*asked, "--set", "tools.kind=none"]) == 0
+    assert "not connected" in capfd.readouterr().out
+
+
+def test_chat_shows_calls_and_what_they_gave(
+    counter: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{FERRY}\n/quit\n"))
+    assert run(["chat", "--project", str(counter), "--topic", "change"]) == 0
+    out = capfd.readouterr().out
+    assert "(calls look_up_ticket with" in out
+    assert "  = {" in out
+    assert run(["chat", "--project", str(counter), "--topic", "nothing"]) == 1
+
+
+def test_doctor_looks_whether_tools_are_there(counter: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--project", str(counter)]) == 0
+    assert "3; behind them the simulated world" in capfd.readouterr().out
+    behind = ["--set", 'tools.kind="python"', "--set"]
+    assert run(["doctor", "--project", str(counter), *behind, "tools.module=gone.py"]) == 1
+    assert "There is no file" in capfd.readouterr().out
+
+
+async def test_a_conversation_is_taken_up_without_doing_again_what_was_done(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text(TOOLS)
+    (tmp_path / "domain.yaml").write_text(DOMAIN)
+    (tmp_path / "killed").touch()
+    for state, lines in (("outside", 2), ("conversation", 3)):
+        (tmp_path / "booked.txt").write_text("")
+        settle(tmp_path, f'kind = "python"\nmodule = "tools.py"\nstate = "{state}"')
+        project = Project.load(tmp_path)
+        domain = project.equipped()
+        customer = visitor(domain)
+        turns: tuple[Turn, ...] = ()
+        with project.database(create=True) as db:
+            for day in ("Monday", "Tuesday"):
+                call = ToolCall("c1", "book", f'{{"day": "{day}"}}')
+                async with (
+                    project.environment(domain, db, f"talk {state}") as environment,
+                    taken_up(environment, customer, turns) as session,
+                ):
+                    result = await session.call(call)
+                turns = (*turns, Turn("agent", "", (call,)), Turn("tool", result, tool_call_id="c1"))
+        assert [turn.text for turn in turns if turn.party == "tool"] == ["booked Monday", "booked Tuesday"]
+        assert len((tmp_path / "booked.txt").read_text().splitlines()) == lines

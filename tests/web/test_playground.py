@@ -88,6 +88,37 @@ async def test_both_sides_answer_and_it_is_told_why(visitor: Visitor, stage: Sta
     assert all(len(side.turns) == 4 for side in talk.sides.values())
 
 
+FERRY = "Can I take the ferry on Monday with ticket 123456?"
+
+
+async def test_tools_are_called_and_what_they_gave_is_shown(tmp_path: Path) -> None:
+    """By the world's own tools; each side has its own."""
+    world = World.load(WORLD.with_name("counter.yaml"))
+    shop = Shop.open(tmp_path / "desk", world, simulated(str(WORLD.with_name("counter.yaml")), world.roles), {})
+    scenario = Scenario("sc-ferry", "They want another day.", (Context((Turn("customer", FERRY),)),))
+    strategy = Strategy("st-look", "Look up the ticket before anything else.", "", "sc-ferry", 0.5, "accepted")
+    with shop.project.database(create=True) as db:
+        shop.project.library(db).store(Batch([scenario], [strategy], use=Use("Seaside Ferries")), "run-1", "1")
+    with shop.project.database() as db, Stage(shop.project, db) as stage:
+        async with Visitor(app(House(Desk(stage.library), stage=stage), alone())) as visitor:
+            await visitor.get("/playground")
+            path = (await visitor.post("/playground", {"teacher": "yes"})).url.path
+            await visitor.post(f"{path}/say", {"text": FERRY})
+            await settled(stage, path)
+            talk = stage.talk(path.rsplit("/", 1)[1])
+            turns = talk.sides["teacher"].turns
+            assert [turn.party for turn in turns[:4]] == ["customer", "agent", "tool", "agent"]
+            assert turns[-1].party == "agent"
+            assert not turns[-1].tool_calls
+            text = (await visitor.get(path)).text
+            assert "look_up_ticket({" in text
+            assert '<span class="party">Tool</span>' in text
+            await visitor.post(f"{path}/again")
+            await settled(stage, path)
+            assert talk.sides["teacher"].turns[2].text == turns[2].text, "the same customer finds the same"
+            assert talk.sides["teacher"].turns[-1].party == "agent"
+
+
 async def test_a_strategy_is_switched_off_and_the_answer_given_again(visitor: Visitor, stage: Stage) -> None:
     await visitor.get("/playground")
     path = (await visitor.post("/playground", {"pasted": f"Customer: {NUTS}"})).url.path

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from preceptor.cli.options import ProjectOption, SetOption
 
 if TYPE_CHECKING:
     from preceptor.dialogue.conversation import Turn
+    from preceptor.dialogue.environment import Session
     from preceptor.library.model import Guidance
     from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
@@ -23,13 +25,18 @@ def chat(
     release: Annotated[
         str | None, typer.Option(help="A release; the live one, or else what was accepted, when not given.")
     ] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="Whom the tools take you for: a customer with this topic; the first if not given."),
+    ] = None,
     project: ProjectOption = Path(),
     overrides: SetOption = None,
 ) -> None:
     """Talk to the student with and without the library.
 
-    Each answer is shown twice: left without the library, right with it. Each side goes on with its own answers. /why
-    shows which scenarios matched and what was put into the prompt; /quit ends.
+    Each answer is shown twice: left without the library, right with it. Each side goes on with its own answers. The
+    domain's tools are called, by each side for itself; what they change is changed. /why shows which scenarios matched
+    and what was put into the prompt; /quit ends.
     """
     from preceptor.cli.tables import mark
     from preceptor.settings.models import Providers
@@ -40,8 +47,10 @@ def chat(
     providers = Providers(loaded.folder)
     # The loop runs for the answers only, so that Ctrl-C while typing ends the program at once.
     with asyncio.Runner() as runner:
+        ended = AsyncExitStack()
+        ended.push_async_callback(providers.aclose)
         try:
-            talk = Talk.begin(loaded, providers, guidance, runner)
+            talk = runner.run(Talk.begin(loaded, providers, guidance, runner, topic, ended))
             typer.echo(f"You are a customer of {loaded.domain().name}{mark(loaded.simulated)}; the library: {name}.")
             typer.echo("/why explains the last answer, /quit ends.")
             for said in _said():
@@ -52,7 +61,7 @@ def chat(
                 else:
                     talk.answer(said)
         finally:
-            runner.run(providers.aclose())
+            runner.run(ended.aclose())
 
 
 def _guidance(project: "Project", release: str | None) -> "tuple[Guidance, str]":
@@ -80,21 +89,41 @@ def _said() -> Iterator[str]:
             yield said
 
 
+RESULT = 300
+"""Characters of a tool's result that are shown."""
+
+
+def _shown(done: "Sequence[Turn]") -> str:
+    """What a side did: its calls, what they gave, what it said."""
+    from preceptor.judging.judge import shown
+
+    lines = []
+    for turn in done:
+        text = " ".join(turn.text.split())
+        cut = f"{text[:RESULT]}…" if len(text) > RESULT else text
+        lines.append(f"  = {cut}" if turn.party == "tool" else shown(turn))
+    return "\n".join(lines)
+
+
 @dataclass
 class Side:
     """One of the two conversations."""
 
     student: "Student"
+    session: "Session"
+    """Its own tools: neither side sees what the other changed, where the tools can keep them apart."""
     turns: "tuple[Turn, ...]" = ()
 
-    async def answer(self, said: str) -> "Turn":
-        from preceptor.dialogue.conversation import Context, Turn
+    async def answer(self, said: str) -> "tuple[Turn, ...]":
+        """What it did about what was said, the answer last."""
+        from preceptor.dialogue.conversation import Turn
+        from preceptor.dialogue.rollout import acting
 
         heard = (*self.turns, Turn("customer", said))
-        turn = await self.student.reply(Context(heard), seed=0)
+        done = tuple([turn async for turn in acting(self.student, self.session, heard, seed=0)])
         # Only an answered message becomes part of the conversation, so that a failed one can be sent again.
-        self.turns = (*heard, turn)
-        return turn
+        self.turns = (*heard, *done)
+        return done
 
 
 @dataclass
@@ -107,28 +136,40 @@ class Talk:
     runner: asyncio.Runner
 
     @classmethod
-    def begin(cls, project: "Project", providers: "Providers", guidance: "Guidance", runner: asyncio.Runner) -> "Talk":
+    async def begin(
+        cls,
+        project: "Project",
+        providers: "Providers",
+        guidance: "Guidance",
+        runner: asyncio.Runner,
+        topic: str | None,
+        ended: AsyncExitStack,
+    ) -> "Talk":
+        """`topic`: of the customer whom the tools take one for. `ended` closes what is opened here."""
+        from preceptor.dialogue.customers import visitor
         from preceptor.settings.models import Sampled
         from preceptor.student.student import Student
 
-        section = project.settings.models.student
-        student = Student(Sampled(providers.model(section), section), project.domain())
+        section, domain = project.settings.models.student, project.equipped()
+        customer = visitor(domain, topic)
+        environment = await ended.enter_async_context(project.environment(domain))
+        left, right = [await ended.enter_async_context(environment.open(customer)) for _ in range(2)]
+        student = Student(Sampled(providers.model(section), section), domain)
         guided = student.using(guidance, project.embedder()) if guidance.scenarios else student
-        return cls(Side(student), Side(guided), guidance, runner)
+        return cls(Side(student, left), Side(guided, right), guidance, runner)
 
     def answer(self, said: str) -> None:
         from preceptor.cli import tables
         from preceptor.errors import ProviderError
-        from preceptor.judging.judge import shown
 
         try:
             left, right = self.runner.run(self._both(said))
         except ProviderError as fault:
             typer.echo(f"No answer: {fault}", err=True)
             return
-        tables.show(("without the library", "with the library"), [(shown(left), shown(right))])
+        tables.show(("without the library", "with the library"), [(_shown(left), _shown(right))])
 
-    async def _both(self, said: str) -> "tuple[Turn, Turn]":
+    async def _both(self, said: str) -> "tuple[tuple[Turn, ...], tuple[Turn, ...]]":
         from preceptor.llm.parallel import gather
 
         left, right = await gather([lambda: self.alone.answer(said), lambda: self.guided.answer(said)])

@@ -45,7 +45,7 @@ def list_(
             f"{domain.name} has no tools. Name them in the domain's file, or say what stands behind them in [tools]."
         )
     else:
-        typer.echo(f"Behind them: {stands(loaded.settings)}")
+        typer.echo(f"Behind them: {stands(loaded.settings, loaded.folder)}")
 
 
 def _parameters(schema: dict[str, object]) -> list[str]:

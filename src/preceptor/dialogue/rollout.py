@@ -1,5 +1,6 @@
 """One conversation between a customer and an agent. Judges nothing; a failed one is data, not a crash."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 from preceptor.dialogue.agent import Agent
@@ -39,20 +40,31 @@ class Rollout:
                 turns = (*turns, said)
                 if ending != "open":
                     return _ended(turns, ending, customer)
-                turns = await self._act(agent, session, turns, customer.seed)
+                async for turn in acting(agent, session, turns, customer.seed):
+                    turns = (*turns, turn)
             return _ended(turns, "cut", customer)
         except (BadReply, Rejected) as fault:
             return _ended(turns, "broken", customer, str(fault))
 
-    async def _act(self, agent: Agent, session: Session, turns: tuple[Turn, ...], seed: int) -> tuple[Turn, ...]:
-        for _ in range(TOOL_ROUNDS):
-            turn = await agent.reply(Context(turns), seed)
-            turns = (*turns, turn)
-            if not turn.tool_calls:
-                return turns
-            for call in turn.tool_calls:
-                turns = (*turns, Turn("tool", await session.call(call), tool_call_id=call.id))
-        raise BadReply(f"The agent called tools {TOOL_ROUNDS} times in a row without answering.")
+
+async def acting(agent: Agent, session: Session, turns: tuple[Turn, ...], seed: int) -> AsyncIterator[Turn]:
+    """What the agent does until it has answered, turn by turn: what it calls, what that gives, what it says.
+
+    Raises:
+        BadReply: it has lost its way in its tools.
+        ProviderError, Stopped: from its model.
+    """
+    for _ in range(TOOL_ROUNDS):
+        turn = await agent.reply(Context(turns), seed)
+        turns = (*turns, turn)
+        yield turn
+        if not turn.tool_calls:
+            return
+        for call in turn.tool_calls:
+            given = Turn("tool", await session.call(call), tool_call_id=call.id)
+            turns = (*turns, given)
+            yield given
+    raise BadReply(f"The agent called tools {TOOL_ROUNDS} times in a row without answering.")
 
 
 def _ended(turns: tuple[Turn, ...], ending: Ending, customer: Customer, *tags: str) -> Conversation:

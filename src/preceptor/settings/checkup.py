@@ -11,6 +11,7 @@ import anyio.to_thread
 import httpx2
 import orjson
 
+from preceptor.dialogue.environment import NoTools
 from preceptor.errors import Adjusted, BadReply, NotFound, PreceptorError, ProviderError
 from preceptor.llm.client import OpenAIModel
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema, Tool
@@ -112,12 +113,12 @@ async def _behind(project: Project) -> AsyncIterator[Finding]:
         if not project.domain().tools and project.settings.tools.kind is None:
             return
         domain = await anyio.to_thread.run_sync(project.equipped)
-        async with project.environment(domain):
-            found = f"{len(domain.tools)} tools; behind them {stands(project.settings)}"
+        async with project.environment(domain) as environment:
+            found = f"{len(domain.tools)}; behind them {stands(project.settings, project.folder)}"
     except PreceptorError as fault:
         yield Finding("tools", "there", "wrong", str(fault), "See [tools] in preceptor.toml.")
         return
-    nothing = project.settings.tools.kind in (None, "none")
+    nothing = isinstance(environment, NoTools)
     advice = "Say in [tools] of preceptor.toml what stands behind them, or nobody can be taught to use them."
     yield Finding("tools", "there", "note" if nothing else "fine", found, advice if nothing else "")
     if project.settings.tools.kind == "http":

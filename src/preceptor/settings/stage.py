@@ -13,9 +13,14 @@ from threading import Lock
 from types import TracebackType
 from typing import Literal, Self
 
+from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.conversation import Context, Turn
+from preceptor.dialogue.customers import visitor
 from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.environment import Environment
+from preceptor.dialogue.rollout import acting
+from preceptor.dialogue.tools.toolbox import taken_up
 from preceptor.errors import NotFound, PreceptorError, UserError
 from preceptor.library.model import Guidance, Strategy
 from preceptor.library.store import Library
@@ -102,6 +107,7 @@ class Stage:
     _finding: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
+        self._asked = False
         self.runs = Runs(self.db)
         self.library: Library = self.project.library(self.db)
         self.domain: Domain = self.project.domain()
@@ -183,8 +189,12 @@ class Stage:
             ledger = await asyncio.to_thread(Ledger, self.db, talk.run)
             settings = self.project.settings
             providers = await asyncio.to_thread(self.project.providers)
-            async with Team.gather(settings.models, settings.budget, providers, ledger, Stop()) as team:
-                await asyncio.gather(*(self._one(talk, side, team) for side in talk.sides.values()))
+            self.domain = await asyncio.to_thread(self._equipped)
+            async with (
+                Team.gather(settings.models, settings.budget, providers, ledger, Stop()) as team,
+                self.project.environment(self.domain, self.db, talk.run) as environment,
+            ):
+                await asyncio.gather(*(self._one(talk, side, team, environment) for side in talk.sides.values()))
         except PreceptorError as fault:
             for side in talk.sides.values():
                 side.fault = side.fault or (str(fault) if side.busy else "")
@@ -192,32 +202,36 @@ class Stage:
             for side in talk.sides.values():
                 side.busy = False
 
-    async def _one(self, talk: Talk, side: Side, team: Team) -> None:
+    async def _one(self, talk: Talk, side: Side, team: Team, environment: Environment) -> None:
         def hear(text: str) -> None:
             side.heard = text
 
+        agent, customer = self._agent(talk, side.name, team), visitor(self.domain)
         try:
-            with listening(hear):
-                turn = await self._reply(talk, side, team)
+            async with taken_up(environment, customer, side.turns) as session:
+                with listening(hear):
+                    async for turn in acting(agent, session, side.turns, talk.tries):
+                        side.turns, side.heard = (*side.turns, turn), ""
         except PreceptorError as fault:
             side.fault = str(fault)
-        else:
-            side.turns, side.heard = (*side.turns, turn), ""
         finally:
             side.busy = False
 
-    async def _reply(self, talk: Talk, side: Side, team: Team) -> Turn:
-        context, models, seed = Context(side.turns), team.models, talk.tries
-        if side.name == "teacher":
-            return await ModelAgent(models["teacher"], self.domain).reply(context, seed)
-        student = Student(models["student"], self.domain)
-        if side.name == "alone":
-            return await student.reply(context, seed)
-        student = replace(student, placement=talk.guidance.placement)
-        talk.found = await asyncio.to_thread(self._find, talk.guidance, context)
-        return await student.reply_with(context, talk.put, seed)
+    def _equipped(self) -> Domain:
+        """Whoever stands behind the tools is asked once, and not before anybody talks."""
+        with self._finding:
+            self._asked, domain = True, self.domain if self._asked else self.project.equipped()
+            return domain
 
-    def _find(self, guidance: Guidance, context: Context) -> Found:
+    def _agent(self, talk: Talk, name: Name, team: Team) -> Agent:
+        if name == "teacher":
+            return ModelAgent(team.models["teacher"], self.domain)
+        student = Student(team.models["student"], self.domain)
+        if name == "alone":
+            return student
+        return _Guided(self, talk, replace(student, placement=talk.guidance.placement))
+
+    def find(self, guidance: Guidance, context: Context) -> Found:
         retriever = self._retriever(guidance)
         with self._finding:  # a matcher remembers what it has read, and is not for several threads
             return retriever.find(context)
@@ -245,10 +259,26 @@ class Stage:
         return made
 
 
+@dataclass(frozen=True)
+class _Guided:
+    """The student with the library, but for the strategies that are switched off."""
+
+    stage: Stage
+    talk: Talk
+    student: Student
+    name: str = "library"
+
+    async def reply(self, context: Context, seed: int) -> Turn:
+        self.talk.found = await asyncio.to_thread(self.stage.find, self.talk.guidance, context)
+        return await self.student.reply_with(context, self.talk.put, seed)
+
+
 def _last_said(turns: Sequence[Turn]) -> int:
     return max((n for n, turn in enumerate(turns) if turn.party == "customer"), default=-1)
 
 
 def _answered(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Without a last message that got no answer: it is said anew."""
-    return turns[:-1] if turns and turns[-1].party == "customer" else turns
+    """Without a last message that got no answer, and what was done about it: it is said anew."""
+    if not turns or (turns[-1].party == "agent" and not turns[-1].tool_calls):
+        return turns
+    return turns[: max(0, _last_said(turns))]

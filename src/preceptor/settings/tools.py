@@ -13,9 +13,10 @@ from preceptor.dialogue.environment import Environment, NoTools
 from preceptor.dialogue.tools.backend import Backend
 from preceptor.dialogue.tools.record import Record
 from preceptor.dialogue.tools.toolbox import Bounds, Toolbox
+from preceptor.dialogue.world import WorldTools
 from preceptor.errors import SettingsError
-from preceptor.settings.models import key
-from preceptor.settings.schema import Settings, ToolsSection
+from preceptor.settings.models import key, world
+from preceptor.settings.schema import Settings, Simulated, ToolsSection
 
 # Each kind is loaded where it is used: MCP's package takes a second to import.
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def environment(
     """
     section = settings.tools
     if not domain.tools or section.kind in (None, "none"):
-        yield NoTools()
+        yield _of_the_world(settings, folder) or NoTools()
         return
     box = Toolbox(
         domain.tools,
@@ -90,6 +91,15 @@ async def environment(
     )
     async with box:
         yield box
+
+
+def _of_the_world(settings: Settings, folder: Path) -> Environment | None:
+    """The tools of the simulated world that plays the customers, if it has some and nothing else was asked for."""
+    played = settings.models.customer
+    if settings.tools.kind is not None or not isinstance(played, Simulated):
+        return None
+    found = world(played.world, folder)
+    return WorldTools(found) if found.tools else None
 
 
 def backend(domain: Domain, section: ToolsSection, folder: Path) -> Backend:
@@ -120,7 +130,7 @@ def _mcp(section: ToolsSection, folder: Path) -> "McpTools":
     return McpTools(server, section.sessions, section.at_once)
 
 
-def stands(settings: Settings) -> str:
+def stands(settings: Settings, folder: Path) -> str:
     """What stands behind the tools, in words."""
     section = settings.tools
     match section.kind:
@@ -130,6 +140,8 @@ def stands(settings: Settings) -> str:
             return f"{section.url}, by HTTP"
         case "mcp":
             return f"an MCP server, {section.url or ' '.join(section.command)}"
+    if _of_the_world(settings, folder):
+        return "the simulated world that plays the customers"
     return "nothing (say what in [tools]); agents are told so"
 
 

@@ -5,8 +5,8 @@ results, calls are written down, counted, and never made twice.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -14,9 +14,10 @@ from typing import Any, Self
 import anyio
 import orjson
 
-from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.conversation import Conversation, Turn
 from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.domain import ToolSpec
+from preceptor.dialogue.environment import Environment, Session
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.arguments import Check, check, checker, parsed
 from preceptor.dialogue.tools.backend import Backend, Visit
@@ -212,13 +213,44 @@ class Desk:
             arguments = self.box.arguments(call)
         except ToolFailed as fault:
             return self.box.failed(call.name, fault).result
-        key = content_hash([self.visit.conversation, self._so_far, call.name, arguments])
+        key = self._key(call.name, arguments)
         result = await self.box.answer(self.visit, key, call.name, arguments)
         self._so_far = content_hash([key, result])
         return result
 
+    def remember(self, call: ToolCall, result: str) -> None:
+        """Take note of a call that was made before, without making it."""
+        with suppress(ToolFailed):
+            self._so_far = content_hash([self._key(call.name, self.box.arguments(call)), result])
+
+    def _key(self, name: str, arguments: Mapping[str, Any]) -> str:
+        return content_hash([self.visit.conversation, self._so_far, name, arguments])
+
     def outcome(self, conversation: Conversation) -> Outcome | None:
         return self.box.outcome(self.visit, conversation)
+
+
+@asynccontextmanager
+async def taken_up(environment: Environment, customer: Customer, turns: Sequence[Turn]) -> AsyncIterator[Session]:
+    """A session in which a conversation has come so far: what was called is called again where nothing but the session
+    changes by it, and otherwise only known."""
+    async with environment.open(customer) as session:
+        for call, result in made(turns):
+            if environment.repeatable:
+                await session.call(call)
+            elif isinstance(session, Desk):
+                session.remember(call, result)
+        yield session
+
+
+def made(turns: Sequence[Turn]) -> Iterator[tuple[ToolCall, str]]:
+    """The calls of a conversation that were answered, with what they gave."""
+    asked: dict[str, ToolCall] = {}
+    for turn in turns:
+        if turn.tool_calls:
+            asked = {call.id: call for call in turn.tool_calls}
+        elif turn.tool_call_id in asked:
+            yield asked[turn.tool_call_id], turn.text
 
 
 def bounded(result: str, tokens: int) -> str:

@@ -87,7 +87,8 @@ def keep(visit: Visit) -> Response:
     """Keep a context with an answer that is good enough: what the student says there from now on is held against it."""
     talk = _talk(visit)
     side = talk.sides.get(cast(Name, visit.form.text("side")))
-    if side is None or talk.asked is None or side.turns[-1].party != "agent" or side.busy:
+    last = side.turns[-1] if side and side.turns else None
+    if side is None or talk.asked is None or last is None or last.party != "agent" or last.tool_calls or side.busy:
         raise Refused(400, "There is no answer yet that could be kept.")
     case = _cases(visit).keep(Context(side.turns[:-1]), side.turns[-1].text, visit.form.text("note"), visit.name)
     return visit.to(
