@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from preceptor.cli.discover import discover
 from preceptor.cli.options import ProjectOption, SetOption, YesOption
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from preceptor.settings.project import Project
 
 app = typer.Typer(help="Conversations of people and machines: import, look at, remove.", no_args_is_help=True)
+app.command()(discover)
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="A source's name, as in `preceptor logs list`.")]
 
 
