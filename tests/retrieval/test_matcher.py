@@ -7,6 +7,7 @@ import pytest
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.errors import UserError
+from preceptor.llm.messages import ToolCall
 from preceptor.retrieval.embedding import LexicalEmbedder, StaticEmbedder, Vectors
 from preceptor.retrieval.features import Weights
 from preceptor.retrieval.groups import conversations
@@ -122,10 +123,27 @@ def test_a_new_turn_costs_one_turn() -> None:
     assert counting.asked == ["How old is it?", "Four years."]
 
 
-def test_tool_results_are_not_speech() -> None:
+def test_tool_results_from_before_the_customer_spoke_are_not_speech() -> None:
     matcher = Matcher.fit(examples(), STATIC)
     plain = customer("What about my dog?")
     assert matcher.match((Turn("tool", '{"luggage": "lost suitcase"}'), *plain)) == matcher.match(plain)
+
+
+def test_a_result_that_the_agent_has_yet_to_act_on_decides() -> None:
+    """The same words from every customer; what the lookup shows is what sets the contexts apart."""
+
+    def context(number: int, kind: str) -> tuple[Turn, ...]:
+        shown = f'{{"ticket": "{482913 + number}", "fare": "{kind}", "stops": [{{"name": "Old Quay"}}]}}'
+        call = ToolCall("c", "look_up", "{}")
+        asked = Turn("customer", f"Can I travel on another day with ticket {482913 + number}, please?")
+        return asked, Turn("agent", "", (call,)), Turn("tool", shown, tool_call_id="c")
+
+    kinds = ("saver", "flexible")
+    known = [Example(context(n, kinds[n % 2]), kinds[n % 2]) for n in range(16)]
+    known += [Example(context(n, "any")[:1], "asked") for n in range(20, 28)]
+    matcher = Matcher.fit(known, STATIC)
+    assert [matcher.match(context(99, kind)).ranked[0][0] for kind in kinds] == list(kinds)
+    assert matcher.match(context(98, "any")[:1]).ranked[0][0] == "asked"
 
 
 def test_background_makes_it_silent_where_nothing_is_needed() -> None:

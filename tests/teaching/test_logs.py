@@ -77,10 +77,11 @@ def numbered(count: int) -> list[Conversation]:
     ]
 
 
-def test_a_context_is_wherever_a_customer_waits_and_the_reference_all_that_was_then_done() -> None:
+def test_a_context_is_wherever_the_agent_had_to_act_and_the_reference_all_that_was_then_done() -> None:
     found = list(occasions(LOGGED))
-    assert [len(context.turns) for context, _ in found] == [1, 5]
-    assert [done for _, done in found] == [LOGGED.turns[1:4], LOGGED.turns[5:7]]
+    assert [context.turns[-1].party for context, _ in found] == ["customer", "tool", "customer"]
+    assert [len(context.turns) for context, _ in found] == [1, 3, 5]
+    assert [done for _, done in found] == [LOGGED.turns[1:4], LOGGED.turns[3:4], LOGGED.turns[5:7]]
 
 
 def test_as_many_conversations_as_asked_for_are_drawn_by_the_seed_in_their_order() -> None:
@@ -107,8 +108,8 @@ async def test_what_a_person_did_reaches_the_teacher_tools_and_all() -> None:
 
     who = crew(ScriptedModel("teacher", teacher))
     moments = await meet(who, who.student, [], 1.0, [LOGGED])
-    assert [moment.customer for moment in moments] == ["desk:1", "desk:1"]
-    assert [moment.first for moment in moments] == [True, False]
+    assert [moment.customer for moment in moments] == ["desk:1", "desk:1", "desk:1"]
+    assert [moment.first for moment in moments] == [True, False, False]
     await write(who, Scenario("sc-1", "A line is dead again."), (), moments[:1])
     reference = asked[0].split("<reference>")[1].split("</reference>")[0]
     assert "look(" in reference

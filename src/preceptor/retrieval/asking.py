@@ -14,7 +14,7 @@ from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import unit
 from preceptor.retrieval.features import BEFORE, Features, Vocabulary, Weights
 from preceptor.retrieval.sparse import Index, Matrix, Sparse, ends_of, spans
-from preceptor.retrieval.windows import Read, Reader, spoken, starts
+from preceptor.retrieval.windows import Read, Reader, heard, spoken, starts
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Lens:
         """Their features, and which of them are openings (1, else 0)."""
         said = [spoken(context) for context in contexts]
         reads = reader.read([turn.text for turns in said for turn in turns])
-        opening = np.array([sum([turn.party == "customer" for turn in turns]) <= 1 for turns in said], np.float32)
+        opening = np.array([len(heard(turns)) <= 1 for turns in said], np.float32)
         stretches, row_of = _stretches(said, reads)
         common, lexical = self._words(stretches, row_of)
         if self.weights.opening:

@@ -12,7 +12,7 @@ import numpy as np
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import unit
 from preceptor.retrieval.sparse import Index, Matrix, Sparse, beside, dots, ends_of
-from preceptor.retrieval.windows import WINDOWS, Reader, spoken, starts
+from preceptor.retrieval.windows import WINDOWS, Reader, heard, spoken, starts
 
 BEFORE = 0.2
 """Share of likeness that is left to what came before, where that counts. 0.1 to 0.3 measured alike."""
@@ -159,7 +159,7 @@ def read_contexts(
     counts = Sparse.summed(row_of, told.columns, told.values, (len(ends) - 1, width))
     known = vocabulary or _vocabulary(counts, count)
     common, lexical = _weighted(counts, known, count)
-    opening = np.array([sum(turn.party == "customer" for turn in turns) <= 1 for turns in said], np.float32)
+    opening = np.array([len(heard(turns)) <= 1 for turns in said], np.float32)
     parts = [slice(n * count, (n + 1) * count) for n in range(len(WINDOWS))]
     return Views(
         tuple(dense[part] for part in parts),

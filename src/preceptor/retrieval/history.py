@@ -14,12 +14,14 @@ from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.features import Features, likeness
 from preceptor.retrieval.kernel import Ridge, kernel, split
 from preceptor.retrieval.sparse import Index, Matrix
+from preceptor.retrieval.windows import heard
 
 
 def earlier(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """The context at the customer's turn before; empty at the first."""
-    customers = [index for index, turn in enumerate(turns) if turn.party == "customer"]
-    return turns[: customers[-2] + 1] if len(customers) > 1 else ()
+    """The context when the agent heard something before: at the customer's turn before, or at the one that made it call
+    a tool; empty at the first."""
+    found = heard(turns)
+    return turns[: found[-2] + 1] if len(found) > 1 else ()
 
 
 def shares(said: Matrix, opening: Matrix) -> Matrix:

@@ -1,5 +1,7 @@
 """A context as seen through windows: the customer's last turn, the last two with what the agent said between, all.
 
+A tool's result that the agent has yet to act on is heard like a customer's turn: it decides what is to be done, too.
+
 Openings say little, and a whole conversation forgets a change of subject; so likeness is measured through every window
 (`weighing` learns how much each counts).
 A window's vector is the weighted sum of its turns' vectors, and its words are theirs together: a new turn costs one
@@ -9,11 +11,13 @@ turn, however long the conversation.
 import math
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 
 import numpy as np
+import orjson
 import Stemmer
 from numpy.typing import NDArray
 
@@ -21,8 +25,11 @@ from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import Embedder, Vectors
 
 WINDOWS: tuple[int | None, ...] = (1, 2, None)
-"""How many of the customer's turns each window reaches back; None: all."""
+"""How many of the turns that the agent hears each window reaches back; None: all."""
 
+VALUES = 64
+"""Of a tool's result, how many values are read: a row's, or the first rows' of a list; about as much as a long message.
+"""
 WORDS = 65_536
 """Words whose numbers a reader remembers, whatever their endings; some 100 bytes each."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
@@ -104,14 +111,52 @@ class Reader:
 
 
 def spoken(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """The turns that count: what customer and agent said. Tool results are data, not speech."""
-    return tuple(turn for turn in turns if turn.party != "tool" and turn.text.strip())
+    """The turns that count: what customer and agent said, and in words what tools have told since.
+
+    Results from before the customer's last turn are data, not speech: what mattered of them was said.
+    """
+    last = max((index for index, turn in enumerate(turns) if turn.party == "customer"), default=-1)
+    said = (
+        Turn("tool", told(turn.text)) if turn.party == "tool" else turn
+        for index, turn in enumerate(turns)
+        if turn.party != "tool" or index > last
+    )
+    return tuple(turn for turn in said if turn.text.strip())
+
+
+def told(result: str) -> str:
+    """A tool's result as words: of JSON its first values with their names, of anything else its first words."""
+    if result.lstrip()[:1] in ("{", "["):
+        try:
+            return " ".join(islice(_leaves(orjson.loads(result)), VALUES))
+        except orjson.JSONDecodeError:
+            pass
+    return " ".join(result.split()[: 2 * VALUES])
+
+
+def _leaves(value: object, name: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, str(key).replace("_", " "))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, name)
+    else:
+        yield f"{name} {value}".strip()
+
+
+def heard(turns: Sequence[Turn]) -> list[int]:
+    """Where the agent hears something: the customer's turns, and at the end the results of tools it has just called."""
+    found = [index for index, turn in enumerate(turns) if turn.party == "customer"]
+    if turns and turns[-1].party == "tool":
+        found.append(next(n for n in range(len(turns), 0, -1) if n == 1 or turns[n - 2].party != "tool") - 1)
+    return found
 
 
 def starts(turns: Sequence[Turn]) -> list[int]:
     """Where each of `WINDOWS` begins in the turns."""
-    customers = [index for index, turn in enumerate(turns) if turn.party == "customer"]
-    return [0 if reach is None or len(customers) <= reach else customers[-reach] for reach in WINDOWS]
+    found = heard(turns)
+    return [0 if reach is None or len(found) <= reach else found[-reach] for reach in WINDOWS]
 
 
 def words(text: str) -> list[str]:

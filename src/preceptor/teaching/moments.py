@@ -101,13 +101,14 @@ def draw_logged(logs: Iterable[Conversation], count: int | None, seed: int) -> t
 
 
 def occasions(conversation: Conversation) -> Iterator[tuple[Context, tuple[Turn, ...]]]:
-    """Each context in which a customer waits for an answer, with what was then done up to the customer's next message.
+    """Each context in which the agent had to act, because a customer waits for an answer or a tool has given a result,
+    with what was then done up to the customer's next message.
 
     That may be several turns: tools that were called, what they gave, and what was made of it.
     """
     turns = conversation.turns
     for place in range(1, len(turns)):
-        if turns[place].party == "agent" and turns[place - 1].party == "customer":
+        if turns[place].party == "agent" and turns[place - 1].party != "agent":
             yield Context(turns[:place]), tuple(takewhile(lambda turn: turn.party != "customer", turns[place:]))
 
 

@@ -16,6 +16,7 @@ from preceptor.dialogue.conversation import Context
 from preceptor.errors import BadReply, Rejected
 from preceptor.library.model import Scenario
 from preceptor.llm.messages import Sampling
+from preceptor.retrieval.windows import heard, spoken
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import PhaseName, ScenarioFound
 from preceptor.teaching.moments import Moment
@@ -202,8 +203,9 @@ def _join_near_duplicates(crew: Crew, book: Book, moments: Sequence[Moment]) -> 
 
 
 def _recent(context: Context) -> str:
-    """What a near-duplicate must agree in: the customer's last two messages."""
-    return "\n".join(context.customer_turns[-2:])
+    """What a near-duplicate must agree in: the customer's last two messages, or the last and what tools told since."""
+    said = spoken(context.turns)
+    return "\n".join(said[place].text for place in heard(said)[-2:])
 
 
 def _nearest(vectors: NDArray[np.float32], vector: NDArray[np.float32]) -> list[int]:
