@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from desk import load_world
 from preceptor import Customers, Domain, Judge, ModelAgent, Student, Teaching, World, teach
+from preceptor.dialogue.environment import Environment, NoTools
+from preceptor.dialogue.world import WorldTools
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.model import Model
 from preceptor.simulated.model import models
@@ -50,6 +52,8 @@ class Classroom:
     judge: Judge
     customers: Customers
     """Unseen: held-out wordings, and seeds that teaching never draws."""
+    environment: Environment
+    """The world's tools, where it has some."""
 
     @classmethod
     def open(
@@ -66,6 +70,7 @@ class Classroom:
         world's own when not given."""
         loaded = load_world(world)
         domain = Domain.parse(loaded.domain, loaded.name)
+        environment = WorldTools(loaded) if loaded.tools else NoTools()
         cast = models(loaded)
         ids = dict(loaded.roles) | {"teacher": teacher or loaded.roles["teacher"]}
         ids |= {"student": student or loaded.roles["student"]}
@@ -77,7 +82,15 @@ class Classroom:
             ModelAgent(cast[ids["teacher"]], domain, name=TEACHER),
             Judge(cast[ids["judge"]], domain),
             # Seeds drawn while teaching are never negative.
-            Customers.draw(domain, cast[loaded.roles["unseen"]], unseen, seed=-1 - seed, max_turns=max_turns),
+            Customers.draw(
+                domain,
+                cast[loaded.roles["unseen"]],
+                unseen,
+                seed=-1 - seed,
+                max_turns=max_turns,
+                environment=environment,
+            ),
+            environment,
         )
 
     async def teach(self, settings: Teaching, tell: Callable[[Event], None]) -> Taught:
@@ -88,6 +101,7 @@ class Classroom:
             student=asked["student"],
             customer=asked["customer"],
             judge=asked["judge"],
+            environment=self.environment,
             settings=settings,
             tell=tell,
         )

@@ -10,8 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from preceptor.dialogue.conversation import Context, Conversation
+from preceptor.dialogue.conversation import Context, Conversation, Turn
+from preceptor.dialogue.world import lines
 from preceptor.library.model import Guidance, Scenario, Strategy
+from preceptor.simulated.course import Stretch
 from preceptor.simulated.truth import Truth
 from preceptor.simulated.world import Situation
 from preceptor.student.student import Finder
@@ -57,8 +59,9 @@ def needs(truth: Truth, model: str, conversations: Iterable[Conversation]) -> tu
 def _needs(truth: Truth, learnable: frozenset[str], conversations: Iterable[Conversation]) -> Iterator[Need]:
     for conversation in conversations:
         for context, turn in conversation.contexts():
-            if situation := at_hand(truth, context):
-                missing = learnable.intersection(situation.required) - truth.moves(turn.text)
+            here = truth.at_hand(lines(context.turns))
+            if situation := here.situation:
+                missing = learnable.intersection(situation.required) - made(truth, here, turn)
                 yield from (Need(context, situation.id, move) for move in sorted(missing))
 
 
@@ -108,10 +111,14 @@ def addressed(truth: Truth, guidance: Guidance) -> frozenset[str]:
     return frozenset(found)
 
 
+def made(truth: Truth, here: Stretch, turn: Turn) -> frozenset[str]:
+    """The moves made about what is at hand, before this turn of the agent's and in it."""
+    return truth.made(here, *lines([turn]))
+
+
 def at_hand(truth: Truth, context: Context) -> Situation | None:
     """The situation the agent has to answer."""
-    found = truth.situation(*context.customer_turns)
-    return truth.world.situation[found] if found else None
+    return truth.at_hand(lines(context.turns)).situation
 
 
 def _situations(truth: Truth, scenario: Scenario) -> tuple[Situation, ...]:

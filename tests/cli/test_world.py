@@ -44,7 +44,7 @@ def over_http(project: Path, base_url: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["broadband", "airline"])
+@pytest.mark.parametrize("name", ["broadband", "airline", "parcels"])
 def test_shipped_worlds_are_good(preceptor: Command, name: str) -> None:
     code, out, _ = preceptor("world", "check", name)
     assert code == 0, out

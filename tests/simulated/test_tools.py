@@ -286,3 +286,11 @@ def test_an_agent_that_misunderstands_stays_with_its_kind(world: World, cast: Ma
     number = ticket(world, fare="saver")
     replies = [model.answer(replace(ask(*looked_up(world, number)), sampling=Sampling(seed=seed))) for seed in range(5)]
     assert all([call.name for call in reply.message.tool_calls] == ["move_ticket"] for reply in replies)
+
+
+def test_the_shipped_world_with_tools_passes_its_own_check() -> None:
+    parcels = World.shipped("parcels")
+    report = inspect(parcels)
+    assert not report.errors
+    assert not report.warnings
+    assert sum(one.result is not None for one in parcels.situations) >= 15

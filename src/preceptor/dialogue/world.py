@@ -44,7 +44,7 @@ class WorldSession:
         broke off."""
         if conversation.ending == "broken":
             return None
-        found = outcome(self.reader, _lines(conversation.turns), self.records)
+        found = outcome(self.reader, lines(conversation.turns), self.records)
         return Outcome(
             (
                 _check("end state", "", found.state),
@@ -54,7 +54,8 @@ class WorldSession:
         )
 
 
-def _lines(turns: Sequence[Turn]) -> list[Said]:
+def lines(turns: Sequence[Turn]) -> list[Said]:
+    """Turns as a world's own account takes them."""
     return [
         Said(turn.party, turn.text, tuple(Call(call.name, call.arguments) for call in turn.tool_calls))
         for turn in turns

@@ -4,11 +4,11 @@ Nothing that teaches, serves or judges may use this module. Conversations are gi
 ``customer`` or ``agent``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from preceptor.simulated.check import only_poor
-from preceptor.simulated.course import answered, at_hand
+from preceptor.simulated.course import Stretch, answered, at_hand
 from preceptor.simulated.prompt import Said
 from preceptor.simulated.quality import Ending, satisfaction, turn_quality
 from preceptor.simulated.reading import Reader
@@ -56,6 +56,14 @@ class Truth:
         """What the last of a customer's messages is about, or the last before it that is about anything."""
         found = at_hand(self._reader, [Said("customer", text) for text in messages]).situation
         return found.id if found else None
+
+    def at_hand(self, said: Sequence[Said]) -> Stretch:
+        """What the agent has to answer now, tools and all, with what it already did about it."""
+        return at_hand(self._reader, said)
+
+    def made(self, here: Stretch, turn: Said) -> frozenset[str]:
+        """The moves made about what is at hand, before a turn of the agent's and in it, in words and by calls."""
+        return here.made(self._reader) | here.made_in(self._reader, turn)
 
     def described(self, description: str) -> str | None:
         """The situation a scenario's description speaks of."""
