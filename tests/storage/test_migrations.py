@@ -13,16 +13,31 @@ import preceptor
 from preceptor.dialogue.tools import record as tool_record
 from preceptor.errors import Conflict
 from preceptor.library import cases, tables
-from preceptor.llm import ledger
+from preceptor.llm import ledger, sharing
 from preceptor.logs import tables as log_tables
 from preceptor.serving import tables as serving_tables
+from preceptor.settings import errands
 from preceptor.storage import migrations, records, runs, signals, vectors
 from preceptor.storage.database import Database, metadata
 from preceptor.web import tables as web_tables
 
 from .steps import NOT_OURS, STEPS, make, rows, unopened
 
-ROOMS = (cases, tables, ledger, log_tables, records, runs, signals, serving_tables, tool_record, vectors, web_tables)
+ROOMS = (
+    cases,
+    tables,
+    errands,
+    ledger,
+    log_tables,
+    records,
+    runs,
+    sharing,
+    signals,
+    serving_tables,
+    tool_record,
+    vectors,
+    web_tables,
+)
 
 
 def test_migrations_make_what_the_rooms_declare(db: Database) -> None:

@@ -34,6 +34,7 @@ from preceptor.cli import (
     teach,
     tools,
     transfer,
+    workers,
     world,
 )
 from preceptor.errors import PreceptorError
@@ -52,6 +53,7 @@ app.command()(demo.demo)
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.command()(teach.teach)
+app.command()(workers.worker)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(transfer.transfer)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from preceptor.settings.project import Project
     from preceptor.settings.series import Series
     from preceptor.settings.team import Team
+    from preceptor.settings.workers import Lead
     from preceptor.storage.database import Database
 
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class Job(Generic[T]):
     work: Callable[["Team", "View"], Awaitable[T]]
     series: "Series | None" = None
     """What the run is a part of: `command` goes on with that, and the budget is that of all its parts together."""
+    lead: "Lead | None" = None
+    """Lets workers take part in it."""
 
 
 def run(job: Job[T], providers: "Providers", *, json: bool, options: Sequence[str] = (), limit: int | None = None) -> T:
@@ -118,7 +121,8 @@ async def _run(job: Job[T], providers: "Providers", interrupts: Interrupts, *, j
     assert task is not None
     interrupts.listen(stop, task.cancel)
     used = job.series.used(job.run) if job.series else NOTHING
-    async with job.project.team(job.db, job.run, stop, providers, used) as team:
+    ledger = job.lead.ledger(used) if job.lead else None
+    async with job.project.team(job.db, job.run, stop, providers, used, ledger) as team:
         with _view(job, team, json=json) as view:
             done = await job.work(team, view)
         if team.unusable and not json:

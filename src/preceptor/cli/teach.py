@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from preceptor.settings.project import Project
     from preceptor.settings.series import Series
     from preceptor.settings.teaching import TeachingRun
+    from preceptor.settings.workers import Lead
     from preceptor.teaching.teach import Taught
 
 
@@ -32,6 +33,12 @@ def teach(
     yes: YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate, and stop there.")] = False,
     limit: LimitOption = None,
+    workers: Annotated[
+        bool,
+        typer.Option(
+            "--workers", help="Let every `preceptor worker` at the same database take part (docs/workers.md)."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events, a line of JSON each.")] = False,
     project: ProjectOption = Path(),
     overrides: SetOption = None,
@@ -55,7 +62,8 @@ def teach(
     providers = loaded.providers()  # before there is a run, so that a wrong name or a missing key leaves none behind
     with loaded.database(create=True) as db:
         lessons = TeachingRun.resume(loaded, db, resume) if resume else TeachingRun.begin(loaded, db, logs)
-        taught = run(lessons, providers, json=json, options=overrides or (), limit=limit)
+        lead = _lead(lessons) if workers else None
+        taught = run(lessons, providers, json=json, options=overrides or (), limit=limit, lead=lead)
     if not json:
         _tell(taught)
 
@@ -69,18 +77,29 @@ def run(
     limit: int | None = None,
     series: "Series | None" = None,
     command: str = "teach",
+    lead: "Lead | None" = None,
 ) -> "Taught":
     """Do a teaching run with a display around it. Options and exceptions as for `running.run`.
 
-    `series`: what it is a part of, which `command` goes on with.
+    `series`: what it is a part of, which `command` goes on with. `lead`: lets workers take part.
     """
+    from functools import partial
+
     from preceptor.cli import running
     from preceptor.cli.display import Lessons
 
+    again = f"{command} --workers" if lead else command
+    work = partial(lessons.teach, lead=lead)
     job = running.Job(
-        lessons.project, lessons.db, lessons.run.id, command, "Teaching", "teaching", Lessons(), lessons.teach, series
+        lessons.project, lessons.db, lessons.run.id, again, "Teaching", "teaching", Lessons(), work, series, lead
     )
     return running.run(job, providers, json=json, options=options, limit=limit)
+
+
+def _lead(lessons: "TeachingRun") -> "Lead":
+    from preceptor.settings.workers import Lead
+
+    return Lead(lessons.project, lessons.db, lessons.run.id, lambda told: typer.echo(told, err=True))
 
 
 def _estimate(project: "Project", logs: list[str] | None, *, quiet: bool) -> None:

@@ -32,6 +32,8 @@ from preceptor.storage.database import Database, metadata
 
 State = Literal["sent", "done", "failed"]
 
+_SENT = sa.text("state = 'sent'")
+
 calls = sa.Table(
     "calls",
     metadata,
@@ -50,6 +52,8 @@ calls = sa.Table(
     sa.Column("resent", sa.Integer, nullable=False),
     sa.Column("sent_at", sa.String, nullable=False),
     sa.Column("finished_at", sa.String),
+    sa.Column("owner", sa.String),
+    sa.Index("ix_calls_sent", "run", "owner", sqlite_where=_SENT, postgresql_where=_SENT),
 )
 
 _LOADED = (
@@ -76,6 +80,13 @@ class _Entry:
     resent: int = 0
     in_flight: bool = False
     """Sent by this process and not yet settled."""
+
+
+class Known(Exception):
+    """No call is needed: another process has made it meanwhile. Not for callers: `Ledgered` gives them the outcome."""
+
+    def __init__(self, end: Reply | PreceptorError) -> None:
+        self.end = end
 
 
 @dataclass
@@ -147,11 +158,15 @@ class Ledger:
     def outcome(self, key: str) -> Reply | PreceptorError | None:
         """How a call ended, if it has."""
         entry = self._entries.get(key)
-        if entry is None:
-            return None
-        return _read_reply(entry.reply) if entry.reply is not None else _read_error(entry.error)
+        return None if entry is None else read_end(entry.reply, entry.error)
 
     async def sending(self, key: str, account: "Account", request: Request, worst: Amount) -> None:
+        """Write down that a call is about to be made, and what it may cost.
+
+        Raises:
+            Known: it was made by another process.
+            UserError, Conflict: it cannot be written.
+        """
         self._check()
         entry = self._entries.get(key)
         known = entry is not None
@@ -180,13 +195,13 @@ class Ledger:
             return
         entry.in_flight = False
         self._total(entry.role).calls += entry.charged.calls > 0
-        if isinstance(end, Reply):
-            entry.state, entry.reply = "done", canonical(end).decode()
-        else:
-            entry.state, entry.error = "failed", _write_error(end)
+        entry.state, entry.reply, entry.error = written_end(end)
         row = self._row(key, entry) | {"b_reply": entry.reply, "b_error": entry.error}
         written = self._db.submit(lambda connection: connection.execute(_FINISH, row), urgent=False)
         written.add_done_callback(self._written)
+
+    def leave(self, key: str) -> None:
+        """A call is broken off. What came of it nobody knows, so it stays in flight until a resumed run asks again."""
 
     def _written(self, future: "Future[Any]") -> None:
         """Keep the first fault for whoever sends next: without a ledger nothing may be sent."""
@@ -258,6 +273,7 @@ class Ledgered:
         try:
             reply = await self._send(key, request)
         except asyncio.CancelledError:
+            self._ledger.leave(key)
             flight.cancel()
             raise
         except BaseException as fault:
@@ -274,6 +290,8 @@ class Ledgered:
     async def _send(self, key: str, request: Request) -> Reply:
         try:
             reply = await self._model.ask(request)
+        except Known as known:
+            return _tell(known.end)
         except PreceptorError as fault:
             self._ledger.finish(key, fault)
             raise
@@ -288,6 +306,7 @@ _BOUND: Mapping[str, Any] = {
     "cost_nano": sa.bindparam("b_nano"),
     "attempts": sa.bindparam("b_attempts"),
     "resent": sa.bindparam("b_resent"),
+    "owner": None,
 }
 _THIS = (calls.c.run == sa.bindparam("b_run")) & (calls.c.key == sa.bindparam("b_key"))
 _FIRST = sa.insert(calls).values(
@@ -305,6 +324,18 @@ _FINISH = (
     .where(_THIS)
     .values(reply=sa.bindparam("b_reply"), error=sa.bindparam("b_error"), finished_at=sa.bindparam("b_at"), **_BOUND)
 )
+
+
+def read_end(reply: str | None, error: str | None) -> Reply | PreceptorError | None:
+    """How a call ended, from its row; None: it has not, or is to be made again."""
+    return _read_reply(reply) if reply is not None else _read_error(error)
+
+
+def written_end(end: Reply | PreceptorError) -> tuple[State, str | None, str | None]:
+    """A row's state, reply and error."""
+    if isinstance(end, Reply):
+        return "done", canonical(end).decode(), None
+    return "failed", None, _write_error(end)
 
 
 def _tell(end: Reply | PreceptorError) -> Reply:

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import ceil
+from typing import Protocol
 
 from preceptor.errors import RateLimited, Unavailable
 from preceptor.llm.clock import Clock, SystemClock
@@ -85,6 +86,27 @@ class Gate:
             raise
 
 
+class Turns(Protocol):
+    """Who may call an endpoint when, where only so many calls a minute are allowed."""
+
+    async def take(self, spacing: float) -> float:
+        """Take the next turn, `spacing` seconds or more after the one before; how many seconds from now it is."""
+
+
+class OwnTurns:
+    """The turns of one process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._next = float("-inf")
+
+    async def take(self, spacing: float) -> float:
+        now = self._clock.now()
+        start = max(now, self._next)
+        self._next = start + spacing
+        return start - now
+
+
 class Limiter:
     """A limit for one endpoint; share it between the roles that share the endpoint. Use ``async with limiter.place():``
     around each call."""
@@ -96,18 +118,20 @@ class Limiter:
         requests_per_minute: float | None = None,
         clock: Clock | None = None,
         stop: Stop | None = None,
+        turns: Turns | None = None,
     ) -> None:
-        """`stop` ends waits for a turn."""
+        """`stop` ends waits for a turn. `turns`: keeps the calls of several processes apart, as `requests_per_minute`
+        asks; without it, those of this one."""
         self._limit = min(start, maximum)
         self._maximum = maximum
         self._spacing = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._clock = clock or SystemClock()
         self._stop = stop or Stop()
         self._pace = Pace(self._clock, self._stop)
+        self._turns = turns or OwnTurns(self._clock)
         self._places = Gate(lambda: self._limit)
         self.door = Gate(lambda: ceil(self._limit * _AHEAD))
         """Where calls wait that nothing has been prepared for."""
-        self._next_start = float("-inf")
         self._clean = 0
         self._peak = 0
         self._limited = 0
@@ -144,11 +168,9 @@ class Limiter:
     async def _spaced(self) -> None:
         if not self._spacing:
             return
-        now = self._clock.now()
-        start = max(now, self._next_start)
-        self._next_start = start + self._spacing
-        if start > now:
-            await self._stop.pause(self._clock, start - now)
+        wait = await self._turns.take(self._spacing)
+        if wait > 0:
+            await self._stop.pause(self._clock, wait)
 
     def _succeeded(self) -> None:
         self._clean += 1

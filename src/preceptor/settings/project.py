@@ -12,6 +12,7 @@ from preceptor.dialogue.tools.record import Record
 from preceptor.library.store import Library
 from preceptor.llm.ledger import Ledger
 from preceptor.llm.prices import NOTHING, Amount
+from preceptor.llm.sharing import SharedLedger, SharedTurns
 from preceptor.llm.stopping import Stop
 from preceptor.retrieval.embedding import CachedEmbedder, Embedder
 from preceptor.settings import embedders, tools
@@ -110,15 +111,25 @@ class Project:
         return found
 
     def team(
-        self, db: Database, run: str, stop: Stop, providers: Providers | None = None, used: Amount = NOTHING
+        self,
+        db: Database,
+        run: str,
+        stop: Stop,
+        providers: Providers | None = None,
+        used: Amount = NOTHING,
+        ledger: SharedLedger | None = None,
     ) -> Team:
-        """The models of a run. `used`: what other runs have used of the same budget.
+        """The models of a run. `used`: what other runs have used of the same budget. `ledger`: where other processes
+        take part in the run.
 
         Raises:
             NotFound, SettingsError
         """
         providers = providers or self.providers()
-        return Team.gather(self.settings.models, self.settings.budget, providers, Ledger(db, run), stop, used)
+        models, budget = self.settings.models, self.settings.budget
+        if ledger is None:
+            return Team.gather(models, budget, providers, Ledger(db, run), stop, used)
+        return Team.gather(models, budget, providers, ledger, stop, turns=lambda place: SharedTurns(db, place))
 
     def resolved(self) -> dict[str, Any]:
         """The settings with defaults filled in, as the record of a run keeps them. Secrets are not among them."""

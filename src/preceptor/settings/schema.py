@@ -489,6 +489,16 @@ class ReviewSection(Section):
     """The role of people whom the proxy names and who have no account. None is let in when not given."""
 
 
+class WorkersSection(Section):
+    """Other processes, on this machine or others, that take part in teaching runs: `preceptor worker`."""
+
+    jobs: Count | None = None
+    """Customers and scenarios a process works on at a time; as many as the models' largest concurrency when not given,
+    which keeps all connections busy."""
+    lead_works: bool = True
+    """false: the process that leads a run only leads it, and workers do all the rest."""
+
+
 class TransferSection(Section):
     """Other students that a library may be carried to."""
 
@@ -510,6 +520,7 @@ class Settings(Section):
     library: LibrarySection = LibrarySection()
     serving: ServingSection = ServingSection()
     review: ReviewSection = ReviewSection()
+    workers: WorkersSection = WorkersSection()
 
     @pydantic.model_validator(mode="after")
     def _money_needs_prices(self) -> "Settings":

@@ -15,18 +15,21 @@ import pydantic
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import Domain
-from preceptor.errors import Conflict, NotFound, SettingsError
+from preceptor.errors import Conflict, NotFound, SettingsError, UserError
 from preceptor.library.model import Guidance
 from preceptor.library.rows import Reach, Use
 from preceptor.library.store import Batch, Library
 from preceptor.logs.readers import read
 from preceptor.logs.store import Store
+from preceptor.retrieval.embedding import Embedder
 from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.project import Project
 from preceptor.settings.team import Team
 from preceptor.settings.tools import mishaps
+from preceptor.settings.workers import Lead
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Run, Runs
+from preceptor.teaching.crew import Crew, Hands
 from preceptor.teaching.events import Event, Note, Progress
 from preceptor.teaching.settings import Teaching
 from preceptor.teaching.teach import Taught, teach
@@ -90,14 +93,19 @@ class TeachingRun:
             raise Conflict(f"Run {run.id!r} is of kind {run.kind!r}, not a teaching run.")
         if run.status == "done":
             raise Conflict(f"Run {run.id!r} is done. `preceptor teach` starts another that goes on from its library.")
+        return cls.of(project, db, run)
+
+    @classmethod
+    def of(cls, project: Project, db: Database, run: Run) -> "TeachingRun":
+        """As it was begun."""
         kept: dict[str, Any] = run.settings
         domain = Domain.model_validate(kept["domain"])
         settings = Teaching.model_validate(kept["settings"]["teaching"])
         start = _GUIDANCE.validate_python(kept["start"])
         return cls(project, db, run, domain, settings, start, tuple(kept["logs"]))
 
-    async def teach(self, team: Team, tell: Callable[[Event], None]) -> Taught:
-        """Do the run, or what is left of it: calls the ledger knows are not made again.
+    async def teach(self, team: Team, tell: Callable[[Event], None], lead: Lead | None = None) -> Taught:
+        """Do the run, or what is left of it: calls the ledger knows are not made again. `lead`: lets workers take part.
 
         Raises:
             Conflict: another process is at it.
@@ -109,10 +117,37 @@ class TeachingRun:
         def journal(runs: Runs) -> Journal[Event]:
             return Journal(runs, self.run.id, tell, (Progress,))
 
-        work = partial(self._teach, team)
+        work = partial(self._teach, team, lead)
         return await carry_out(self.db, self.run.id, team, journal, work, _result)
 
-    async def _teach(self, team: Team, journal: Journal[Event]) -> Taught:
+    def crew(self, team: Team, embedder: Embedder) -> Crew:
+        """Who takes part in it, for errands."""
+        models = team.models
+        return Crew.gather(
+            self.domain,
+            teacher=models["teacher"],
+            student=models["student"],
+            customer=models["customer"],
+            judge=models["judge"],
+            settings=self.settings,
+            embedder=embedder,
+        )
+
+    async def _teach(self, team: Team, lead: Lead | None, journal: Journal[Event]) -> Taught:
+        embedder = self.project.embedder(self.db)
+        if lead is None:
+            return await self._taught(team, journal, embedder, None)
+        if self.domain.tools and self.project.settings.tools.kind not in (None, "none"):
+            raise UserError(
+                "A run with tools behind it is done by one process: what tools gave is known to that alone. "
+                "Leave --workers out, or set tools.kind to none."
+            )
+        async with lead.at_work(team, self.crew(team, embedder)) as hands:
+            taught = await self._taught(team, journal, embedder, hands)
+        lead.errands.forget()
+        return taught
+
+    async def _taught(self, team: Team, journal: Journal[Event], embedder: Embedder, hands: Hands | None) -> Taught:
         models = team.models
         async with self.project.environment(self.domain, self.db, self.run.id) as environment:
             taught = await teach(
@@ -124,14 +159,20 @@ class TeachingRun:
                 settings=self.settings,
                 start=self.start,
                 logs=logged(self.logs, lambda told: journal.hear(Note(told)), self.db),
-                embedder=self.project.embedder(self.db),
+                embedder=embedder,
                 tell=journal.hear,
                 keep=Shelving(self, self.project.library(self.db)).keep,
                 environment=environment,
+                hands=hands,
             )
         if said := mishaps(environment):
             journal.hear(Note(said))
         return taught
+
+
+def crew_of(project: Project, db: Database, run: str, team: Team, embedder: Embedder) -> Crew:
+    """Who takes part in a run, in the process of a worker."""
+    return TeachingRun.of(project, db, Runs(db).get(run)).crew(team, embedder)
 
 
 def named(logs: Sequence[str | Path], db: Database | None) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The models of a run, by role: each with ledger, budget, limits, retries and stopping around it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -8,7 +8,7 @@ from typing import Self
 from preceptor.errors import PreceptorError, Stopped
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Ledger, Total
-from preceptor.llm.limits import Limiter
+from preceptor.llm.limits import Limiter, Turns
 from preceptor.llm.prices import NOTHING, Amount
 from preceptor.llm.stack import Stacked, stack
 from preceptor.llm.stopping import Stop
@@ -38,15 +38,16 @@ class Team:
         ledger: Ledger,
         stop: Stop,
         used: Amount = NOTHING,
+        turns: Callable[[str], Turns] | None = None,
     ) -> "Team":
         """Put everything around every role's model. What the ledger says was used counts against the budget, and so
-        does what others have `used` of it.
+        does what others have `used` of it. `turns`: those at an endpoint, where other processes take some, too.
 
         Raises:
             NotFound, SettingsError: from a model's section.
         """
         budget = Budget(bounds.calls, bounds.tokens, bounds.money, ledger.charged + used)
-        limiters = _limiters(sections, stop)
+        limiters = _limiters(sections, stop, turns)
         stacks: dict[Role, Stacked] = {}
         for role in ROLES:
             section = sections.of(role)
@@ -115,20 +116,21 @@ class Team:
             raise self.stop.fault from None
 
 
-def _limiters(sections: ModelsSection, stop: Stop) -> dict[str, Limiter]:
+def _limiters(sections: ModelsSection, stop: Stop, turns: Callable[[str], Turns] | None) -> dict[str, Limiter]:
     """One limiter to an endpoint; where its roles differ, the strictest limit holds."""
     by_place: dict[str, list[AnyModel]] = {}
     for role in ROLES:
         by_place.setdefault(_place(sections.of(role)), []).append(sections.of(role))
-    return {place: _limiter(group, stop) for place, group in by_place.items()}
+    return {place: _limiter(group, stop, turns(place) if turns else None) for place, group in by_place.items()}
 
 
-def _limiter(group: list[AnyModel], stop: Stop) -> Limiter:
+def _limiter(group: list[AnyModel], stop: Stop, turns: Turns | None) -> Limiter:
     paces = [section.requests_per_minute for section in group if section.requests_per_minute is not None]
     return Limiter(
         maximum=min(section.concurrency for section in group),
         requests_per_minute=min(paces) if paces else None,
         stop=stop,
+        turns=turns,
     )
 
 

@@ -56,7 +56,7 @@ async def accept(
     *,
     last_chance: bool,
 ) -> list[Trial]:
-    """Try candidates together, then one on top of the other, in their order.
+    """Try candidates together, then one on top of the other, in their order. An errand.
 
     Args:
         base: strategies of the scenario already in force.

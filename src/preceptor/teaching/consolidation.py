@@ -89,7 +89,7 @@ async def _loses_in(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenar
         return False
     contexts = (notebook.held_back(gone.id) * crew.settings.repeats)[: crew.settings.looks[0]]
     jobs = [
-        partial(hold_against, crew, context, base, (*base, *theirs), f"merging {n}")
+        partial(crew.send, hold_against, context, base, (*base, *theirs), f"merging {n}")
         for n, context in enumerate(contexts)
     ]
     return harms([pair.score for pair in await gather(jobs) if pair])
@@ -102,9 +102,8 @@ async def _join(crew: Crew, notebook: Notebook, kept: Scenario, gone: Scenario) 
     sources[kept.id] = sources.get(kept.id, set()) | sources.pop(gone.id, set())
     notebook.book.merge(kept.id, gone.id, crew.settings.examples)
     room = crew.settings.strategies_per_scenario - len(notebook.guidance().of(kept.id))
-    trials = await accept(
-        crew, notebook.in_force(kept.id), theirs[: max(room, 0)], notebook.held_back(kept.id), last_chance=True
-    )
+    base, contexts = notebook.in_force(kept.id), notebook.held_back(kept.id)
+    trials = await crew.send(accept, base, theirs[: max(room, 0)], contexts, last_chance=True)
     adds = {trial.strategy.text: trial for trial in trials if trial.verdict == "accepted"}
     for strategy in [s for s in notebook.accepted.values() if s.scenario == gone.id]:
         del notebook.accepted[strategy.id]
@@ -310,7 +309,7 @@ async def _measure(
     """With and without a strategy, beside what is in force in each context's scenario; `drawn` pairs came before."""
     bases = {id_: [other for other in notebook.in_force(id_) if other.text != strategy.text] for id_, _ in contexts}
     jobs = [
-        partial(hold_against, crew, context, bases[id_], [*bases[id_], strategy], f"general {drawn + n}")
+        partial(crew.send, hold_against, context, bases[id_], [*bases[id_], strategy], f"general {drawn + n}")
         for n, (id_, context) in enumerate(contexts)
     ]
     pairs = await gather(jobs)

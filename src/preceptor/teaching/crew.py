@@ -1,8 +1,8 @@
 """Who takes part in a teaching run."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.customers import Voice
@@ -19,6 +19,23 @@ from preceptor.teaching.events import Event, PhaseName, Progress
 from preceptor.teaching.settings import Teaching
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Hands(Protocol):
+    """Who else does a run's errands, such as workers on other machines."""
+
+    async def do(
+        self,
+        crew: "Crew",
+        errand: Callable[..., Awaitable[T]],
+        arguments: Sequence[Any],
+        options: Mapping[str, Any],
+    ) -> T:
+        """What `errand(crew, *arguments, **options)` gives, whoever does it.
+
+        Raises: as the errand.
+        """
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,8 @@ class Crew:
     settings: Teaching
     tell: Callable[[Event], None]
     environment: Environment = field(default_factory=NoTools)
+    hands: Hands | None = None
+    """Who does errands; None: they are done here."""
 
     @classmethod
     def gather(
@@ -49,6 +68,7 @@ class Crew:
         embedder: Embedder | None = None,
         tell: Callable[[Event], None] = lambda event: None,
         environment: Environment | None = None,
+        hands: Hands | None = None,
     ) -> "Crew":
         """Of models. Without an embedder, the embedded default (static word vectors) is used."""
         return cls(
@@ -61,6 +81,7 @@ class Crew:
             settings,
             tell,
             environment or NoTools(),
+            hands,
         )
 
     @property
@@ -71,6 +92,14 @@ class Crew:
     @property
     def teacher_model(self) -> Model:
         return self.teacher.model
+
+    async def send(
+        self, errand: Callable[Concatenate["Crew", P], Awaitable[T]], *arguments: P.args, **options: P.kwargs
+    ) -> T:
+        """Have an errand done (`teaching.errands` lists them): here, unless there are hands for it."""
+        if self.hands is None:
+            return await errand(self, *arguments, **options)
+        return await self.hands.do(self, errand, arguments, options)
 
     async def all(self, phase: PhaseName, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         """Run jobs at once, results in order, telling of progress."""

@@ -42,7 +42,7 @@ async def find_harm(crew: Crew, guidance: Guidance, outlook: Outlook, fresh: Col
     """
     strays = _strays(crew, guidance, outlook, fresh)
     flat = [(scenario, stray) for scenario, found in strays.items() for stray in found[:CONTEXTS]]
-    pairs = await crew.all("no harm", [partial(hold_against, crew, *stray, "no harm") for _, stray in flat])
+    pairs = await crew.all("no harm", [partial(crew.send, hold_against, *stray, "no harm") for _, stray in flat])
     by_scenario: defaultdict[str, list[Pair]] = defaultdict(list)
     for (scenario, _), pair in zip(flat, pairs, strict=True):
         if pair:

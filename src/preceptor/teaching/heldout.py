@@ -16,17 +16,17 @@ from preceptor.teaching.events import HeldOutScore
 
 async def score(crew: Crew, agent: Agent, customers: Sequence[Customer], iteration: int) -> HeldOutScore | None:
     """Let the agent serve the held-out customers and rate each conversation; None if none could be rated."""
-
-    async def serve(customer: Customer) -> Rating | Unscored:
-        conversation = await crew.rollout.play(agent, customer)
-        return await crew.judge.rate(conversation, customer.seed)
-
-    ratings = await crew.all("held-out", [partial(serve, customer) for customer in customers])
+    ratings = await crew.all("held-out", [partial(crew.send, serve, agent, customer) for customer in customers])
     values = [rating.satisfaction for rating in ratings if isinstance(rating, Rating)]
     if not values:
         return None
     mean, low, high = interval(values)
     return HeldOutScore(iteration, mean, low, high, len(values), len(ratings) - len(values))
+
+
+async def serve(crew: Crew, agent: Agent, customer: Customer) -> Rating | Unscored:
+    """Let the agent serve a customer and rate how it went. An errand."""
+    return await crew.judge.rate(await crew.rollout.play(agent, customer), customer.seed)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -121,19 +121,14 @@ async def meet(
     Each conversation is looked at as soon as it is over, so that the longest does not keep everybody waiting. Moments
     whose measurement failed are left out and counted in a note. Order: as the customers, then as the logs.
     """
-    agent = Alternating(crew.teacher, student, share, crew.settings.seed)
-
     places = anyio.Semaphore(LOGS_AT_ONCE)
-
-    async def talk(customer: Customer) -> list[Moment | None]:
-        return await _compare(crew, student, await crew.rollout.play(agent, customer))
 
     async def look(log: Conversation) -> list[Moment | None]:
         async with places:
-            return await _compare(crew, student, log)
+            return await crew.send(look_at, student, log)
 
     jobs = [
-        *(partial(talk, customer) for customer in customers),
+        *(partial(crew.send, converse, student, share, customer) for customer in customers),
         *(partial(look, log) for log in logs),
     ]
     found = [moment for moments in await crew.all("conversations", jobs) for moment in moments]
@@ -141,7 +136,14 @@ async def meet(
     return _mark_first([moment for moment in found if moment is not None])
 
 
-async def _compare(crew: Crew, student: Agent, conversation: Conversation) -> list[Moment | None]:
+async def converse(crew: Crew, student: Agent, share: float, customer: Customer) -> list[Moment | None]:
+    """Let a customer talk to teacher and student by turns, and look at what came of it. An errand."""
+    agent = Alternating(crew.teacher, student, share, crew.settings.seed)
+    return await look_at(crew, student, await crew.rollout.play(agent, customer))
+
+
+async def look_at(crew: Crew, student: Agent, conversation: Conversation) -> list[Moment | None]:
+    """Hold the student against the teacher at every agent turn; None where that failed. An errand."""
     jobs = [
         partial(_compare_at, crew, student, conversation, context, done) for context, done in occasions(conversation)
     ]

@@ -34,7 +34,7 @@ async def hold_against(
     student: Student | None = None,
     rival: Student | None = None,
 ) -> Pair | None:
-    """Reply with the `old` and the `new` strategies and compare; None when it could not be measured.
+    """Reply with the `old` and the `new` strategies and compare; None when it could not be measured. An errand.
 
     `student` replies with both unless a `rival` replies with the new ones; without either, the crew's does.
 

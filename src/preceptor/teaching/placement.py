@@ -53,7 +53,7 @@ async def _means(
     crew: Crew, placements: Sequence[Placement], tries: Sequence[Try], used: Placement | None
 ) -> dict[Placement, float]:
     """Win rate minus loss rate of each placement that could be measured, against the one used or no slot."""
-    jobs = [partial(_score, crew, placement, *one, used) for placement in placements for one in tries]
+    jobs = [partial(crew.send, score, placement, *one, used) for placement in placements for one in tries]
     scores = await crew.all("placement", jobs)
     means: dict[Placement, float] = {}
     for n, placement in enumerate(placements):
@@ -63,9 +63,10 @@ async def _means(
     return means
 
 
-async def _score(
+async def score(
     crew: Crew, placement: Placement, context: Context, strategies: tuple[Strategy, ...], used: Placement | None
 ) -> int | None:
+    """How a reply with the slot in this placement does against one without, or in the placement used. An errand."""
     rival = replace(crew.student, placement=placement)
     student = replace(crew.student, placement=used or placement)
     old = strategies if used else ()

@@ -40,7 +40,7 @@ async def _names(crew: Crew, texts: Sequence[str]) -> dict[str, int]:
     likeness = vectors @ vectors.T
     np.fill_diagonal(likeness, -np.inf)
     lists = [np.argsort(-row, kind="stable")[: min(SHORTLIST, len(texts) - 1)].tolist() for row in likeness]
-    jobs = [partial(_same, crew, text, [texts[n] for n in near]) for text, near in zip(texts, lists, strict=True)]
+    jobs = [partial(crew.send, same, text, [texts[n] for n in near]) for text, near in zip(texts, lists, strict=True)]
     named = [{near[n] for n in said} for near, said in zip(lists, await crew.all("consolidation", jobs), strict=True)]
     first = list(range(len(texts)))
     for n, others in enumerate(named):
@@ -50,8 +50,9 @@ async def _names(crew: Crew, texts: Sequence[str]) -> dict[str, int]:
     return {text: first[n] for n, text in enumerate(texts)}
 
 
-async def _same(crew: Crew, text: str, others: Sequence[str]) -> list[int]:
-    """Places of those among the others that the teacher takes for the same; none when its answer cannot be read."""
+async def same(crew: Crew, text: str, others: Sequence[str]) -> list[int]:
+    """Places of those among the others that the teacher takes for the same; none when its answer cannot be read. An
+    errand."""
     listed = "\n".join(f"{n}. {other}" for n, other in enumerate(others, 1))
     sampling = replace(SAMPLING, seed=crew.seed("match", text))
     try:

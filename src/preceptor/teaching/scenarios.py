@@ -100,7 +100,7 @@ async def _place_wave(crew: Crew, book: Book, moments: Sequence[Moment], tally: 
     # Where nothing is known yet, a moment in which the student did well can neither join a scenario nor open one.
     asking = [(moment, shortlist) for moment, shortlist in new if shortlist or moment.falls_short]
     placed = await crew.all(
-        "scenarios", [partial(ask_where, crew, moment.context, shortlist) for moment, shortlist in asking]
+        "scenarios", [partial(crew.send, ask_where, moment.context, _described(known)) for moment, known in asking]
     )
     tally.joined += len(moments) - len(new)
     tally.left += len(new) - len(asking)
@@ -149,7 +149,9 @@ async def same_scenarios(crew: Crew, phase: PhaseName, scenarios: Sequence[Scena
         for n, scenario in enumerate(scenarios)
         for context in scenario.examples[:VOTES]
     ]
-    answers = await crew.all(phase, [partial(ask_where, crew, context, listed) for _, context, listed in ballots])
+    answers = await crew.all(
+        phase, [partial(crew.send, ask_where, context, _described(listed)) for _, context, listed in ballots]
+    )
     votes: list[list[str]] = [[] for _ in scenarios]
     for (n, _, listed), answer in zip(ballots, answers, strict=True):
         votes[n].append(listed[answer.scenario - 1].id if answer and 0 < answer.scenario <= len(listed) else "")
@@ -165,9 +167,13 @@ def _contexts(moments: Sequence[Moment]) -> tuple[Context, ...]:
     return tuple(dict.fromkeys(moment.context for moment in moments))
 
 
-async def ask_where(crew: Crew, context: Context, shortlist: Sequence[Scenario]) -> PlacedContext | None:
-    """The teacher's answer; None when it could not be read."""
-    listed = "\n".join(f"{n}. {scenario.description}" for n, scenario in enumerate(shortlist, 1))
+def _described(scenarios: Sequence[Scenario]) -> list[str]:
+    return [scenario.description for scenario in scenarios]
+
+
+async def ask_where(crew: Crew, context: Context, shortlist: Sequence[str]) -> PlacedContext | None:
+    """Which of the scenarios described the teacher puts a context into; None when that could not be read. An errand."""
+    listed = "\n".join(f"{n}. {description}" for n, description in enumerate(shortlist, 1))
     try:
         return await PLACE_CONTEXT.ask(
             crew.teacher_model,

@@ -35,7 +35,7 @@ class Draft:
 
 
 async def write(crew: Crew, scenario: Scenario, given: tuple[Strategy, ...], sources: Sequence[Moment]) -> Draft:
-    """Write strategies for a scenario from a few of its contexts; `given` are in force already."""
+    """Write strategies for a scenario from a few of its contexts; `given` are in force already. An errand."""
     desk = _Desk(crew, scenario, given)
     for moment in sources:
         await desk.work_on(moment)

@@ -26,7 +26,7 @@ async def fitting(crew: Crew, scenarios: Sequence[Scenario], texts: Sequence[str
     """By scenario id, which of the first `LISTED` texts the teacher takes to matter there."""
     listed = texts[:LISTED]
     ballots = [(scenario, context) for scenario in scenarios for context in scenario.examples[:VOTES]]
-    jobs = [partial(_ask, crew, scenario, context, listed) for scenario, context in ballots if listed]
+    jobs = [partial(crew.send, fits, one.id, one.description, context, listed) for one, context in ballots if listed]
     votes: dict[str, list[list[int]]] = {}
     for (scenario, _), named in zip(ballots, await crew.all("consolidation", jobs), strict=bool(listed)):
         votes.setdefault(scenario.id, []).append(named)
@@ -37,14 +37,14 @@ def _most(n: int, cast: Sequence[Sequence[int]]) -> bool:
     return sum(n in named for named in cast) * 2 > len(cast)
 
 
-async def _ask(crew: Crew, scenario: Scenario, context: Context, texts: Sequence[str]) -> list[int]:
-    """Places of the texts that matter; none when the answer cannot be read."""
+async def fits(crew: Crew, scenario: str, description: str, context: Context, texts: Sequence[str]) -> list[int]:
+    """Places of the texts that matter in a scenario; none when the answer cannot be read. An errand."""
     try:
         said = await FITTING_STRATEGIES.ask(
             crew.teacher_model,
-            replace(SAMPLING, seed=crew.seed("fitting", scenario.id, context.key)),
+            replace(SAMPLING, seed=crew.seed("fitting", scenario, context.key)),
             policy=crew.domain.policy,
-            scenario=scenario.description,
+            scenario=description,
             conversation=context.transcript(),
             strategies="\n".join(f"{n}. {text}" for n, text in enumerate(texts, 1)),
         )

@@ -22,7 +22,7 @@ from preceptor.teaching import heldout
 from preceptor.teaching.acceptance import Trial, accept
 from preceptor.teaching.attempts import pair_up, tell_apart
 from preceptor.teaching.consolidation import consolidate
-from preceptor.teaching.crew import Crew
+from preceptor.teaching.crew import Crew, Hands
 from preceptor.teaching.events import (
     Event,
     Finished,
@@ -91,6 +91,7 @@ async def teach(
     logs: Iterable[Conversation] = (),
     embedder: Embedder | None = None,
     environment: Environment | None = None,
+    hands: Hands | None = None,
     tell: Callable[[Event], None] = lambda event: None,
     keep: Callable[[Taught], None] = lambda taught: None,
 ) -> Taught:
@@ -101,6 +102,7 @@ async def teach(
         logs: conversations as a further source of contexts; what their agent did is shown to the teacher. They may be
             more than memory holds if `settings.logged_conversations` bounds how many are used.
         environment: stands behind the domain's tools; without one the agent is told that they are not connected.
+        hands: who does errands (`teaching.errands`); without them all is done here.
         tell: hears every event, in order.
         keep: called with what is known after each iteration, for saving.
 
@@ -119,6 +121,7 @@ async def teach(
         embedder=embedder,
         tell=tell,
         environment=environment,
+        hands=hands,
     )
     notebook = Notebook.opened(start or Guidance(domain.name, false_injections=settings.false_injections))
     drawn = draw_logged(logs, settings.logged_conversations, settings.seed)
@@ -231,7 +234,7 @@ class Lessons:
             if full or self._candidates(id_):
                 continue
             if sources := notebook.choose_sources(id_, moments, settings.sources, settings.min_contexts):
-                jobs[id_] = partial(write, self.crew, scenario, notebook.in_force(id_), sources)
+                jobs[id_] = partial(self.crew.send, write, scenario, notebook.in_force(id_), sources)
         return dict(zip(jobs, self.crew.counted("strategies", list(jobs.values())), strict=True))
 
     def _short(self, scenario: str, fresh: set[str]) -> list[Moment]:
@@ -295,7 +298,7 @@ class Lessons:
         candidates = (*self._candidates(scenario), *new)[: max(room, 0)]
         contexts = self.notebook.held_back(scenario)
         base = self.notebook.in_force(scenario)
-        return draft, await accept(self.crew, base, candidates, contexts, last_chance=last_chance)
+        return draft, await self.crew.send(accept, base, candidates, contexts, last_chance=last_chance)
 
     def _settle(self, trial: Trial) -> Strategy | None:
         notebook, strategy = self.notebook, trial.strategy
