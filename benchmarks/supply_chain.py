@@ -143,7 +143,8 @@ def page() -> str:
         "In the wheel itself: htmx and its SSE extension (0BSD; `src/preceptor/web/static/vendor/vendored.toml`).",
         "",
         "Not in the lock, because they are extras you ask for: `postgres` brings psycopg (LGPL-3.0-only, used as a",
-        "library, not changed), `otel` OpenTelemetry (Apache-2.0), `onnx` onnxruntime (MIT), `local` llama-cpp-python",
+        "library, not changed), `queue` the same with procrastinate, croniter (MIT) and asgiref (BSD-3-Clause),",
+        "`otel` OpenTelemetry (Apache-2.0), `onnx` onnxruntime (MIT), `local` llama-cpp-python",
         "(MIT) and SmolLM2 (Apache-2.0).",
     ]
     return "\n".join(lines) + "\n"

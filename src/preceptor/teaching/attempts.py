@@ -74,7 +74,7 @@ async def tell_apart(crew: Crew, pairs: Sequence[Attempts]) -> dict[str, Contras
     """
     if not pairs:
         return {}
-    told = await crew.all("attempts", [partial(_ask, crew, pair) for pair in pairs])
+    told = await crew.all("attempts", [partial(crew.send, told_apart, pair) for pair in pairs])
     found = {}
     for pair, answer in zip(pairs, told, strict=True):
         contexts = [context for context, _ in occasions(pair.failed)]
@@ -87,8 +87,8 @@ async def tell_apart(crew: Crew, pairs: Sequence[Attempts]) -> dict[str, Contras
     return found
 
 
-async def _ask(crew: Crew, pair: Attempts) -> ToldApart | None:
-    """None: the answer could not be read."""
+async def told_apart(crew: Crew, pair: Attempts) -> ToldApart | None:
+    """What the teacher says made the difference; None: the answer could not be read. An errand."""
     try:
         return await TELL_APART.ask(
             crew.teacher_model,

@@ -25,6 +25,7 @@ from preceptor.retrieval.selector import Retriever, fit
 from preceptor.storage.canonical import canonical, content_hash
 from preceptor.student.student import Student
 from preceptor.teaching.acceptance import accept
+from preceptor.teaching.attempts import told_apart
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.heldout import serve
 from preceptor.teaching.moments import converse, look_at
@@ -38,7 +39,7 @@ from preceptor.teaching.suggestions import fits
 Errand = Callable[..., Awaitable[Any]]
 LONG: tuple[Errand, ...] = (converse, look_at, serve, write, accept)
 """A customer or a scenario each: dozens of calls."""
-SHORT: tuple[Errand, ...] = (ask_where, hold_against, score, same, fits)
+SHORT: tuple[Errand, ...] = (ask_where, hold_against, score, same, fits, told_apart)
 """A question or a pair of replies: up to four calls."""
 _BY_NAME: Mapping[str, Errand] = {errand.__name__: errand for errand in (*LONG, *SHORT)}
 _FITTED = 3
