@@ -5,10 +5,10 @@ import json
 import pytest
 
 from preceptor.dialogue.conversation import Context, Conversation, Turn
-from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.domain import Domain, ToolSpec
 from preceptor.judging.judge import Judge
 from preceptor.judging.verdicts import Comparison, Rating, Unscored
-from preceptor.llm.messages import Request
+from preceptor.llm.messages import Request, ToolCall
 from preceptor.llm.scripted import ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +42,31 @@ async def test_a_preference_that_holds_in_both_orders_counts(liked: str, outcome
     verdict = await Judge(prefers(liked), DOMAIN).compare(CONTEXT, OLD, NEW, 0)
     assert isinstance(verdict, Comparison)
     assert (verdict.outcome, verdict.score, verdict.orders_agree) == (outcome, score, True)
+
+
+ACTING = DOMAIN.model_copy(update={"tools": (ToolSpec(name="book", description="Books a day."),)})
+
+
+async def test_the_same_action_is_the_same_however_it_is_written() -> None:
+    one, other = (
+        Turn("agent", "", (ToolCall(id_, "book", arguments),))
+        for id_, arguments in (("c1", '{"day": 1, "for": "x"}'), ("c2", '{"for":"x","day":1}'))
+    )
+    verdict = await Judge(ScriptedModel("judge", []), ACTING).compare(CONTEXT, one, other, 0)
+    assert isinstance(verdict, Comparison)
+    assert verdict.outcome == "tie"
+
+
+async def test_an_action_is_held_against_words() -> None:
+    asked = Turn("agent", "", (ToolCall("c1", "book", '{"day": 1}'),))
+    model = prefers("(calls book with")
+    verdict = await Judge(model, ACTING).compare(CONTEXT, OLD, asked, 0)
+    assert isinstance(verdict, Comparison)
+    assert verdict.outcome == "win"
+    assert "an action instead of words" in model.requests[0].messages[0].content
+    plain = prefers("new")
+    await Judge(plain, DOMAIN).compare(CONTEXT, OLD, NEW, 0)
+    assert "action" not in plain.requests[0].messages[0].content, "where there are no tools nobody speaks of them"
 
 
 async def test_a_judge_that_likes_the_first_gives_a_tie() -> None:

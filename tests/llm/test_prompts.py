@@ -1,6 +1,7 @@
 """Every prompt file of every room, held against the code that fills it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,16 @@ def test_every_file_says_something_to_somebody_and_is_filled_in_one_pass(one: Lo
     assert all(message.content for message in filled)
     text = "\n".join(message.content for message in filled)
     assert "<b>" not in text
-    assert text.count("{other} &lt;b&gt;") >= len(prompt.names)
+    assert text.count("{other} &lt;b&gt;") >= len(set(re.findall(r"\{([a-z_]+)\}", prompt.text)))
+    assert "{if" not in text
+    assert "{/if}" not in text
+
+
+def test_lines_stand_only_where_there_is_something_to_fill_in() -> None:
+    prompt = Prompt("# user\nOne {a}.\n{if b}\nTwo {b}.\n{/if}\nThree.\n")
+    assert prompt.names == {"a", "b"}
+    assert prompt.messages(a="1", b="")[0].content == "One 1.\nThree."
+    assert prompt.messages(a="1", b="{if a}")[0].content == "One 1.\nTwo {if a}.\nThree."
 
 
 def test_a_name_too_many_or_too_few_is_our_mistake() -> None:

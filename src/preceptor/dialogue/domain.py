@@ -12,6 +12,9 @@ import yaml
 from preceptor.errors import NotFound, SettingsError
 from preceptor.llm.messages import Tool
 
+LISTED = 300
+"""Characters of a tool's description that teachers are shown; models that may call it are shown all of it."""
+
 
 class _Part(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -149,6 +152,10 @@ class Domain(_Part):
             yield from ((f"rule {rule.id!r}", tool) for tool in (rule.before, rule.require) if tool is not None)
         if self.escalation and self.escalation.tool is not None:
             yield "escalation", self.escalation.tool
+
+    def listed_tools(self) -> str:
+        """What the agent can call, a line each, for prompts; empty for nothing."""
+        return "\n".join(f"- {spec.name}: {' '.join(spec.description.split())[:LISTED]}" for spec in self.tools)
 
     @classmethod
     def parse(cls, data: object, origin: str) -> "Domain":

@@ -7,6 +7,7 @@ is not the same both ways round is a tie.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import orjson
 import pydantic
 
 from preceptor.dialogue.conversation import Context, Conversation, Turn
@@ -43,8 +44,8 @@ class Judge:
     sampling: Sampling = Sampling(temperature=0.0, max_tokens=300)
 
     async def compare(self, context: Context, old: Turn, new: Turn, seed: int) -> Comparison | Unscored:
-        """Is `new` better than `old` in this context? Equal texts are a tie and cost nothing."""
-        if old == new:
+        """Is `new` better than `old` in this context? The same words and actions are a tie and cost nothing."""
+        if _done(old) == _done(new):
             return Comparison("tie", "The replies are the same.", orders_agree=True)
         said = await self.both_orders(context, old, new, seed)
         return said if isinstance(said, Unscored) else _combine(*said)
@@ -73,6 +74,7 @@ class Judge:
                 self.model,
                 replace(self.sampling, seed=seed),
                 policy=self.domain.policy,
+                tools=self.domain.listed_tools(),
                 goal=self.domain.goal,
                 conversation=conversation.transcript(),
             )
@@ -85,6 +87,7 @@ class Judge:
             self.model,
             replace(self.sampling, seed=seed),
             policy=self.domain.policy,
+            tools=self.domain.listed_tools(),
             goal=self.domain.goal,
             conversation=context.transcript(),
             first=shown(first),
@@ -96,6 +99,18 @@ def shown(turn: Turn) -> str:
     """A turn as judges and teachers see it, its actions included."""
     calls = [f"(calls {call.name} with {call.arguments})" for call in turn.tool_calls]
     return "\n".join([turn.text, *calls]).strip()
+
+
+def _done(turn: Turn) -> tuple[object, ...]:
+    """What a turn says and does, however its calls are numbered and their arguments written."""
+    return (turn.text, *((call.name, _read(call.arguments)) for call in turn.tool_calls))
+
+
+def _read(arguments: str) -> object:
+    try:
+        return orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return arguments
 
 
 def _combine(forward: CompareReplies, backward: CompareReplies) -> Comparison:

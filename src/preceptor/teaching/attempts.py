@@ -94,6 +94,7 @@ async def told_apart(crew: Crew, pair: Attempts) -> ToldApart | None:
             crew.teacher_model,
             replace(SAMPLING, seed=crew.seed("attempts", pair.failed.turns, pair.passed.turns)),
             policy=crew.domain.policy,
+            tools=crew.domain.listed_tools(),
             failed=numbered(pair.failed),
             passed=transcript(pair.passed.turns),
             limit=str(crew.settings.strategies_per_scenario),

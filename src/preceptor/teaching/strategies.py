@@ -84,6 +84,7 @@ class _Desk:
             self.crew.teacher_model,
             replace(SAMPLING, seed=self.crew.seed("write", moment.context.key, round_)),
             policy=self.crew.domain.policy,
+            tools=self.crew.domain.listed_tools(),
             conversation=moment.context.transcript(),
             teacher_reply=shown(moment.teacher),
             reference=transcript(moment.reference) or "(not known)",
