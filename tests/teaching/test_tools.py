@@ -36,7 +36,9 @@ def asked(model: ScriptedModel, task: str, wanted: Callable[[str], bool] = bool)
 async def test_the_teacher_is_shown_tools_actions_and_results() -> None:
     cast = models(WORLD)
     teacher, judge = heard(cast[WORLD.roles["teacher"]]), heard(cast[WORLD.roles["judge"]])
-    settings = Teaching(customers=6, iterations=1, held_out=1, consolidate=False, choose_placement=False, gate=False)
+    settings = Teaching(
+        customers=20, iterations=1, held_out=1, min_contexts=1, consolidate=False, choose_placement=False, gate=False
+    )
     await teach(
         Domain.parse(WORLD.domain, "counter"),
         teacher=teacher,

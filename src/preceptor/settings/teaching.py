@@ -25,7 +25,7 @@ from preceptor.retrieval.embedding import Embedder
 from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.project import Project
 from preceptor.settings.team import Team
-from preceptor.settings.tools import mishaps
+from preceptor.settings.tools import mishaps, of_the_world
 from preceptor.settings.workers import Lead
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Run, Runs
@@ -121,7 +121,7 @@ class TeachingRun:
         return await carry_out(self.db, self.run.id, team, journal, work, _result)
 
     def crew(self, team: Team, embedder: Embedder) -> Crew:
-        """Who takes part in it, for errands."""
+        """Who takes part in it, for errands. A simulated world's tools are the same in every process."""
         models = team.models
         return Crew.gather(
             self.domain,
@@ -131,6 +131,7 @@ class TeachingRun:
             judge=models["judge"],
             settings=self.settings,
             embedder=embedder,
+            environment=of_the_world(self.project.settings, self.project.folder),
         )
 
     async def _teach(self, team: Team, lead: Lead | None, journal: Journal[Event]) -> Taught:

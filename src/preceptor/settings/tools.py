@@ -78,7 +78,7 @@ async def environment(
     """
     section = settings.tools
     if not domain.tools or section.kind in (None, "none"):
-        yield _of_the_world(settings, folder) or NoTools()
+        yield of_the_world(settings, folder) or NoTools()
         return
     box = Toolbox(
         domain.tools,
@@ -93,7 +93,7 @@ async def environment(
         yield box
 
 
-def _of_the_world(settings: Settings, folder: Path) -> Environment | None:
+def of_the_world(settings: Settings, folder: Path) -> Environment | None:
     """The tools of the simulated world that plays the customers, if it has some and nothing else was asked for."""
     played = settings.models.customer
     if settings.tools.kind is not None or not isinstance(played, Simulated):
@@ -140,7 +140,7 @@ def stands(settings: Settings, folder: Path) -> str:
             return f"{section.url}, by HTTP"
         case "mcp":
             return f"an MCP server, {section.url or ' '.join(section.command)}"
-    if _of_the_world(settings, folder):
+    if of_the_world(settings, folder):
         return "the simulated world that plays the customers"
     return "nothing (say what in [tools]); agents are told so"
 
