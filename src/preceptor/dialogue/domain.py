@@ -174,7 +174,7 @@ class Domain(_Part):
 
     @classmethod
     def load(cls, path: Path) -> "Domain":
-        """Read a domain file.
+        """Read a domain file. ``policy_file`` in it names a file, seen from there, whose text is the policy.
 
         Raises:
             NotFound, SettingsError
@@ -187,4 +187,16 @@ class Domain(_Part):
             raise SettingsError(f"{path}: cannot be read: {fault}.") from None
         except yaml.YAMLError as fault:
             raise SettingsError(f"{path}: not valid YAML: {' '.join(str(fault).split())}.") from None
+        if isinstance(data, dict) and isinstance(file := data.get("policy_file"), str):
+            data = _with_policy(data, path.parent / file, str(path))
         return cls.parse(data, str(path))
+
+
+def _with_policy(data: dict[str, Any], file: Path, origin: str) -> dict[str, Any]:
+    if "policy" in data:
+        raise SettingsError(f"{origin}: there are both a policy and a policy_file; keep one.")
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SettingsError(f"{origin}: policy_file {str(file)!r} cannot be read: {fault}.") from None
+    return {name: value for name, value in data.items() if name != "policy_file"} | {"policy": text}

@@ -133,7 +133,7 @@ async def _model(role: str, section: Endpoint | Simulated, model: Sampled, proje
     yield await _structured(role, model)
     if isinstance(section, Simulated):
         return
-    equipped = bool(project.domain().tools) or project.settings.tools.kind in ("python", "http", "mcp")
+    equipped = bool(project.domain().tools) or project.settings.tools.kind in ("python", "http", "mcp", "sandbox")
     yield await _tools(role, model, needed=equipped and role in ("student", "teacher"))
     yield await _streams(role, model.model)
     yield await _context(role, section)

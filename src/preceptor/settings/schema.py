@@ -162,12 +162,18 @@ class ToolsSection(Section):
     """What stands behind the domain's tools while conversations are held for teaching and evaluation, in `preceptor
     chat` and in the playground. The gateway has nothing to do with it: there the client runs the tools."""
 
-    kind: Literal["python", "http", "mcp", "none"] | None = None
-    """What: functions of a Python file, one HTTP endpoint, an MCP server (extra `mcp`), or nothing, which the agent is
-    told. Not given: the tools of the simulated world that plays the customers, if it has some, else nothing."""
+    kind: Literal["python", "http", "mcp", "sandbox", "none"] | None = None
+    """What: functions of a Python file, one HTTP endpoint, an MCP server (extra `mcp`), functions over a database of
+    which each conversation has a copy of its own, or nothing, which the agent is told. Not given: the tools of the
+    simulated world that plays the customers, if it has some, else nothing."""
     module: Text | None = None
     """For `python`: a file, or the name of a module; its functions have the tools' names. They run with all the rights
-    of preceptor itself."""
+    of preceptor itself. For `sandbox`: a file whose functions take the open database first."""
+    data: Text | None = None
+    """For `sandbox`: the database, JSON (an object of tables) or SQLite. It is read, never written."""
+    tasks: Text | None = None
+    """For `sandbox`: a file of tasks, our own form or tau2-bench's. Customers then come with these instead of with the
+    domain's topics, and each conversation is checked against its task. Not given: nothing is checked."""
     url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
     """For `http`: where each call is posted. For `mcp`: a server that runs already, reached by streamable HTTP."""
     command: tuple[Text, ...] = ()
@@ -198,9 +204,12 @@ class ToolsSection(Section):
     def _complete(self) -> "ToolsSection":
         if self.kind == "mcp" and bool(self.url) == bool(self.command):
             raise ValueError("kind = 'mcp' needs tools.command or tools.url, one of them")
-        for kind, name in (("python", "module"), ("http", "url")):
+        needs = (("python", "module"), ("http", "url"), ("sandbox", "module"), ("sandbox", "data"))
+        for kind, name in needs:
             if self.kind == kind and getattr(self, name) is None:
                 raise ValueError(f"kind = {kind!r} needs tools.{name}")
+        if self.kind != "sandbox" and (self.data or self.tasks):
+            raise ValueError("tools.data and tools.tasks go with kind = 'sandbox' only")
         given = [name for name in ("module", "url", "command") if getattr(self, name)]
         if self.kind in (None, "none") and given:
             raise ValueError(f"tools.{given[0]} is given, but no tools.kind it belongs to")

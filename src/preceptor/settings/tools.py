@@ -21,15 +21,20 @@ from preceptor.settings.schema import Settings, Simulated, ToolsSection
 # Each kind is loaded where it is used: MCP's package takes a second to import.
 if TYPE_CHECKING:
     from preceptor.dialogue.tools.mcp import McpTools
+    from preceptor.dialogue.tools.sandbox.sandbox import Sandbox
 
 
 def equipped(domain: Domain, section: ToolsSection, folder: Path) -> Domain:
     """The domain with what its file does not say of its tools: all that stand behind it where it names none, and of
-    those it only names, what they are for.
+    those it only names, what they are for. With a sandbox's tasks, customers come with these.
 
     Raises:
         NotFound, SettingsError, UserError
     """
+    if section.kind == "sandbox":
+        sandbox = _sandbox(section, folder)
+        tools = chosen(domain.tools, {spec.name: spec for spec in sandbox.specs})
+        return domain.model_copy(update={"tools": tools, "topics": sandbox.topics or domain.topics})
     if section.kind not in ("python", "mcp"):
         return domain
     there = {spec.name: spec for spec in offered(section, folder)}
@@ -85,7 +90,7 @@ async def environment(
         backend(domain, section, folder),
         bounds=Bounds(section.timeout, section.result_tokens, section.at_once),
         record=record,
-        repeatable=section.state == "conversation",
+        repeatable=section.state == "conversation" or section.kind == "sandbox",
         harmless=frozenset(section.harmless),
         trusted=section.kind != "mcp",
     )
@@ -115,6 +120,8 @@ def backend(domain: Domain, section: ToolsSection, folder: Path) -> Backend:
             return HttpTools(section.url or "", key(section.key_env), section.timeout)
         case "mcp":
             return _mcp(section, folder)
+        case "sandbox":
+            return _sandbox(section, folder)
     raise SettingsError("Nothing stands behind the tools: say what in tools.kind.")
 
 
@@ -130,6 +137,14 @@ def _mcp(section: ToolsSection, folder: Path) -> "McpTools":
     return McpTools(server, section.sessions, section.at_once)
 
 
+def _sandbox(section: ToolsSection, folder: Path) -> "Sandbox":
+    """Raises: NotFound, SettingsError"""
+    from preceptor.dialogue.tools.sandbox.sandbox import Sandbox
+
+    tasks = folder / section.tasks if section.tasks else None
+    return Sandbox.load(folder / (section.data or ""), folder / (section.module or ""), tasks)
+
+
 def stands(settings: Settings, folder: Path) -> str:
     """What stands behind the tools, in words."""
     section = settings.tools
@@ -138,6 +153,8 @@ def stands(settings: Settings, folder: Path) -> str:
             return f"Python functions in {section.module}"
         case "http":
             return f"{section.url}, by HTTP"
+        case "sandbox":
+            return f"a sandbox: {section.module} over a copy of {section.data} for each conversation"
         case "mcp":
             return f"an MCP server, {section.url or ' '.join(section.command)}"
     if of_the_world(settings, folder):
