@@ -142,6 +142,14 @@ def test_groups_of_a_plain_likeness() -> None:
     assert silhouette(alike, np.zeros(60, np.intp)) == 0
 
 
+def test_what_has_no_groups_is_one() -> None:
+    chance = np.random.default_rng(0)
+    noise = chance.normal(size=(120, 40)).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    assert group(noise @ noise.T).count == 1
+    assert group(noise @ noise.T, Bounds(fewest=4)).count >= 4
+
+
 def test_agreement_is_that_of_hubert_and_arabie() -> None:
     # Against the worked example in scikit-learn's documentation of adjusted_rand_score.
     assert agreement(np.array([0, 0, 1, 2]), np.array([0, 0, 1, 1])) == pytest.approx(0.57, abs=0.005)

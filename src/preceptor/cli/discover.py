@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preceptor.cli.options import ProjectOption, SetOption
+from preceptor.cli.options import LimitOption, ProjectOption, SetOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
+    from preceptor.llm.stopping import Stop
     from preceptor.logs.discovery import Discovery
     from preceptor.settings.proposals import Written
 
@@ -28,6 +29,11 @@ def discover(
         Path | None,
         typer.Option(metavar="FILE", help="Write topics and personas to a domain file; beside it, if there is one."),
     ] = None,
+    name_with: Annotated[
+        str,
+        typer.Option(metavar="words|teacher", help="What names the subjects: customers' own words, or the teacher."),
+    ] = "words",
+    limit: LimitOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
     project: ProjectOption = Path(),
     overrides: SetOption = None,
@@ -39,25 +45,44 @@ def discover(
     """
     from preceptor.errors import UserError
     from preceptor.logs.grouping import Bounds
-    from preceptor.settings.discovering import look
+    from preceptor.settings.discovering import look, name_subjects
     from preceptor.settings.project import Project
     from preceptor.settings.proposals import write as put
 
     if most is not None and most < fewest:
         raise UserError(f"--most {most} is less than --fewest {fewest}.")
-    loaded = Project.load(project, overrides or ())
-    with loaded.database() as db, _progress() as bar:
+    if name_with not in ("words", "teacher"):
+        raise UserError(f"--name-with must be 'words' or 'teacher', not {name_with!r}.")
+    bounds = [] if limit is None else [f"budget.calls={limit}"]
+    loaded = Project.load(project, [*(overrides or ()), *bounds])
+    with loaded.database() as db:
+        with _progress() as bar:
 
-        def tell(read: int, of: int) -> None:
-            bar.update(bar.task_ids[0], completed=read, total=of, said=f"{read:,} of {of:,} conversations")
+            def tell(read: int, of: int) -> None:
+                bar.update(bar.task_ids[0], completed=read, total=of, said=f"{read:,} of {of:,} conversations")
 
-        found = look(loaded, db, sources or (), bounds=Bounds(fewest, most), seed=seed, tell=tell)
+            found = look(loaded, db, sources or (), bounds=Bounds(fewest, most), seed=seed, tell=tell)
+        if name_with == "teacher":
+            found, notes = name_subjects(loaded, db, found, _listen)
+            for note in notes:
+                typer.echo(note, err=True)
     written = put(found, write) if write is not None else None
     if json:
         _json(found, written)
         return
     _show(found)
     _next(written)
+
+
+def _listen(stop: "Stop") -> None:
+    """Ctrl-C once finishes what is in flight and goes on with what was named, twice ends at once."""
+    import asyncio
+
+    from preceptor.cli.running import Interrupts
+
+    task = asyncio.current_task()
+    assert task is not None
+    Interrupts().listen(stop, task.cancel)
 
 
 def _progress() -> "AbstractContextManager[Progress]":

@@ -25,8 +25,10 @@ from preceptor.retrieval.sparse import Index
 
 SAMPLE = 4_000
 """Conversations that groups are found in: a matrix of their likeness takes 64 MB. More are placed, not grouped."""
-EXAMPLES = 3
-"""Messages shown of a subject."""
+EXAMPLES = 10
+"""Messages of a subject that are kept."""
+SHOWN = 3
+"""Of these, in its description."""
 _LONGEST = 200
 """Characters of an example."""
 _TYPICAL = 1 / 3
@@ -216,7 +218,7 @@ def _shortened(text: str) -> str:
 
 def _described(terms: Sequence[str], examples: Sequence[str]) -> str:
     about = f"You come with something about {', '.join(terms)}." if terms else "You come with a matter of your own."
-    put = " / ".join(f"“{example}”" for example in examples)
+    put = " / ".join(f"“{example}”" for example in examples[:SHOWN])
     return f"{about} Customers like you write, for example: {put}" if put else about
 
 

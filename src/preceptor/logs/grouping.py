@@ -32,6 +32,11 @@ STABLE = 0.1
 NEARLY = 0.9
 """Share of the best silhouette that counts as about as far apart. Finer rather than coarser: two topics of one kind are
 put together by whoever reads them, while what was put together by mistake is never seen."""
+APART = 0.1
+"""Mean silhouette from which on there are groups at all. Conversations of shuffled words reach 0.08 at most."""
+ALIKE = 0.1
+"""Differences of likeness up to which two say the same: beside a silhouette's distances, wordings with other digits in
+them would be worlds apart."""
 FEWEST = 3
 """Members of a group; what is smaller is left over."""
 
@@ -113,13 +118,14 @@ def _one(count: int) -> Level:
 
 
 def _choose(levels: Sequence[Level], bounds: Bounds) -> Level:
-    several = [level for level in levels if level.count > 1] or list(levels)
+    several = [level for level in levels if level.count > 1]
     within = [level for level in several if level.count >= bounds.fewest] or several[-1:]
-    steady = max(level.stable for level in within) - STABLE
+    steady = max((level.stable for level in within), default=0.0) - STABLE
     stable = [level for level in within if level.stable >= steady]
-    best = max(level.apart for level in stable)
-    far = best * NEARLY if best > 0 else best
-    return [level for level in stable if level.apart >= far][-1]
+    best = max((level.apart for level in stable), default=0.0)
+    if best < APART and (bounds.fewest <= 1 or not stable):
+        return _one(len(levels[0].groups))
+    return [level for level in stable if level.apart >= best - abs(best) * (1 - NEARLY)][-1]
 
 
 def _graph(alike: Matrix) -> "csr_array":
@@ -214,7 +220,7 @@ def silhouette(alike: Matrix, groups: Index) -> float:
     means = far / sizes
     means[each, groups] = np.inf
     other = means.min(axis=1)
-    widest = np.maximum(np.maximum(own, other), np.finfo(np.float32).tiny)
+    widest = np.maximum(np.maximum(own, other), ALIKE)
     return float(np.where(sizes[groups] > 1, (other - own) / widest, 0.0).mean())
 
 

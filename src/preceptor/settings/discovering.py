@@ -1,13 +1,19 @@
 """What customers come with, found in a project's imported conversations."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.errors import NotFound, UserError
+from preceptor.llm.stopping import Stop
 from preceptor.logs.discovery import Discovery, discover, redacted
 from preceptor.logs.grouping import FREE, Bounds
+from preceptor.logs.naming import name
 from preceptor.logs.store import Store
+from preceptor.settings import consulting
 from preceptor.settings.project import Project
+from preceptor.settings.schema import Simulated
 from preceptor.storage.database import Database
 
 LEAST = 20
@@ -55,3 +61,27 @@ def look(
         placed=placed,
         tell=lambda read: tell(read, count),
     )
+
+
+def name_subjects(
+    project: Project, db: Database, found: Discovery, listen: Callable[[Stop], None] = lambda _: None
+) -> tuple[Discovery, tuple[str, ...]]:
+    """Have the teacher name the subjects, and what came of it in sentences. Those it cannot name keep their names of
+    words.
+
+    Raises:
+        NotFound, SettingsError: a model cannot be had.
+    """
+    if isinstance(project.settings.models.teacher, Simulated):
+        note = "The teacher is simulated and knows its own world only; subjects are named by words."
+        return found, (note,)
+    what = f"Names for {len(found.subjects)} subjects of logs."
+    done = consulting.run(project, db, what, partial(name, subjects=found.subjects), listen)
+    asked = (
+        f"The teacher was asked {done.total.calls:,} times, for {done.total.charged.tokens:,} tokens (run {done.run})."
+    )
+    faults = [
+        f"{count} of {len(found.subjects)} subjects keep names made of words: {fault}"
+        for fault, count in done.result.unnamed.items()
+    ]
+    return replace(found, subjects=done.result.subjects), (asked, *faults)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from preceptor.errors import Conflict
 from preceptor.evaluation import events as evaluation
-from preceptor.settings import attributing, cases, judges, measuring, series, stage, teaching, transfer
+from preceptor.settings import attributing, cases, consulting, judges, measuring, series, stage, teaching, transfer
 from preceptor.settings import evaluation as evaluating
 from preceptor.settings.control import COACHING
 from preceptor.storage import runs
@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = {
     measuring.KIND: "Measuring a strategy",
     cases.KIND: "Cases",
     stage.KIND: "Talk",
+    consulting.KIND: "Consultation",
     COACHING: "Coaching experiment",
 }
 """By kind of run: what it is."""
@@ -83,7 +84,7 @@ def came_of(run: runs.Run) -> str:
     if run.status == "done" and result.get("figures"):
         first = result["figures"][0]
         return f"{first['label']}: {first['value']:.2f}"
-    return run.reason if run.status in ("stopped", "failed", "cancelled") else ""
+    return run.reason if run.status in ("stopped", "failed", "cancelled") or run.kind == consulting.KIND else ""
 
 
 def recorded(kind: str, event: runs.Event) -> str:
