@@ -174,7 +174,7 @@ def test_the_teacher_names_what_it_can(logged: Path, preceptor: Command) -> None
     assert found["topics"][0]["description"] == "Your parcel troubles you since yesterday."
     assert "1 of 3 subjects keep names made of words: Task 'name_subject'" in err
     assert "asked 4 times" in err
-    [run] = [line for line in preceptor("runs", "list", "--project", logged)[1].splitlines() if "onsultation" in line]
+    [run] = [line for line in preceptor("runs", "--project", logged)[1].splitlines() if "onsultation" in line]
     assert "Names for 3 subjects of logs." in run
 
 

@@ -1,5 +1,5 @@
-"""Consultations: questions to the teacher outside of teaching, such as names for what logs hold. Each is a run of its own, so
-that what is asked is in the ledger and under the budget.
+"""Consultations: questions to the teacher outside of teaching, such as names for what logs hold. Each is a run of its
+own, so that what is asked is in the ledger and under the budget.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ def run(
     ask: Callable[[Model], Awaitable[T]],
     listen: Callable[[Stop], None] = lambda _: None,
 ) -> Done[T]:
-    """Consult the teacher. `what`: in a sentence, for the record. `ask`: is given the teacher, and goes on without what it
-    cannot have. `listen`: is given the flag that ends it.
+    """Consult the teacher. `what`: in a sentence, for the record. `ask`: is given the teacher, and goes on without what
+    it cannot have. `listen`: is given the flag that ends it.
 
     Raises:
         NotFound, SettingsError: a model cannot be had.
