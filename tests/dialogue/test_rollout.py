@@ -73,6 +73,16 @@ async def test_a_tool_that_is_not_connected_is_answered_and_the_agent_goes_on() 
     assert "not connected" in conversation.turns[2].text
 
 
+async def test_a_customer_hears_what_is_said_and_not_what_is_done() -> None:
+    call = Reply(Message("assistant", "One moment.", (ToolCall("1", "look_up", "{}"),)), finish="tool_calls")
+    customer = ScriptedModel("customer", [say("One"), say("Bye", "left")])
+    agent = ModelAgent(ScriptedModel("agent", [call, "It is late."]), DOMAIN)
+    await Rollout(Voice(customer, DOMAIN)).play(agent, CUSTOMER)
+    told = customer.requests[-1].messages[-1].content
+    assert "Customer: One\nAgent: One moment.\nAgent: It is late.\n" in told
+    assert "look_up" not in told
+
+
 async def test_an_agent_lost_in_its_tools_is_cut_off() -> None:
     call = Reply(Message("assistant", "", (ToolCall("1", "look_up", "{}"),)), finish="tool_calls")
     conversation = await play([say("One")], [call] * TOOL_ROUNDS)

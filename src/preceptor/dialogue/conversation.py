@@ -1,7 +1,7 @@
 """Conversations and the contexts inside them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -80,6 +80,11 @@ class Conversation:
 
     def transcript(self) -> str:
         return transcript(self.turns)
+
+
+def words(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """What customer and agent said to each other, without what the agent did with its tools."""
+    return tuple(replace(turn, tool_calls=()) for turn in turns if turn.party != "tool" and turn.text)
 
 
 def transcript(turns: tuple[Turn, ...]) -> str:

@@ -29,6 +29,11 @@ class Environment(Protocol):
         """Whether all that calls change is gone with their session, so that making them again in a new one brings it
         back. Not so: what they changed outside stays changed, and nobody may make them again unasked."""
 
+    @property
+    def noticed(self) -> bool:
+        """Whether customers notice what is done with tools, as by a confirmation they get; else they know what the
+        agent tells them, and nothing more."""
+
     def open(self, customer: Customer) -> AbstractAsyncContextManager[Session]:
         """The tools as they stand when this customer comes. The same customer finds the same."""
 
@@ -37,6 +42,7 @@ class NoTools:
     """Tools are declared but nothing stands behind them: the agent is told so."""
 
     repeatable = True
+    noticed = False
 
     @asynccontextmanager
     async def open(self, customer: Customer) -> AsyncIterator["NoTools"]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 from preceptor.dialogue.agent import Agent
-from preceptor.dialogue.conversation import Context, Conversation, Ending, Turn
+from preceptor.dialogue.conversation import Context, Conversation, Ending, Turn, words
 from preceptor.dialogue.customers import Customer, Voice
 from preceptor.dialogue.environment import Environment, NoTools, Session
 from preceptor.errors import BadReply, Rejected
@@ -36,7 +36,8 @@ class Rollout:
         turns: tuple[Turn, ...] = ()
         try:
             for _ in range(self.max_turns):
-                said, ending = await self.voice.say(customer, turns)
+                heard = turns if self.environment.noticed else words(turns)
+                said, ending = await self.voice.say(customer, heard)
                 turns = (*turns, said)
                 if ending != "open":
                     return _ended(turns, ending, customer)

@@ -19,6 +19,8 @@ class WorldTools:
     """Stands behind the tools of a world. Every conversation finds the same records, and its own changes to them."""
 
     repeatable = True
+    noticed = True
+    """A world's customers go by what was done for them."""
 
     def __init__(self, world: World, reader: Reader | None = None) -> None:
         """`reader` may be shared with the world's models, which saves building it again."""

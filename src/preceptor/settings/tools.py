@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -85,9 +85,10 @@ async def environment(
     if not domain.tools or section.kind in (None, "none"):
         yield of_the_world(settings, folder) or NoTools()
         return
+    behind = backend(domain, section, folder)
     box = Toolbox(
         domain.tools,
-        backend(domain, section, folder),
+        behind,
         bounds=Bounds(section.timeout, section.result_tokens, section.at_once),
         record=record,
         repeatable=section.state == "conversation" or section.kind == "sandbox",
@@ -95,6 +96,8 @@ async def environment(
         trusted=section.kind != "mcp",
     )
     async with box:
+        if section.kind == "mcp":
+            await cast("McpTools", behind).start()
         yield box
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.dialogue.tools.http import LONGEST, HttpTools
-from preceptor.errors import ToolFailed
+from preceptor.errors import ToolFailed, UserError
 
 pytestmark = pytest.mark.anyio
 HERE = Visit("co-1", "cu-1", "bill", 4)
@@ -66,10 +66,19 @@ async def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as place:
         port = place.getsockname()[1]
     tools = HttpTools(f"http://127.0.0.1:{port}/")
-    with pytest.raises(ToolFailed, match="cannot be reached") as failed:
+    with pytest.raises(UserError, match="does not answer"):
         await tools.call("get_order", {}, HERE, "k")
-    assert (failed.value.why, failed.value.about) == ("unreachable", "ConnectError")
     await tools.aclose()
+
+
+async def test_somebody_there_who_hangs_up() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadError("gone")
+
+    tools = HttpTools("http://tools.example/", transport=httpx2.MockTransport(answer))
+    with pytest.raises(ToolFailed, match="not known whether this was done") as failed:
+        await tools.call("get_order", {}, HERE, "k")
+    assert (failed.value.why, failed.value.about) == ("unreachable", "ReadError")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from preceptor.dialogue.domain import Domain, ToolSpec
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.dialogue.tools.record import Record
-from preceptor.dialogue.tools.toolbox import Bounds, Toolbox
-from preceptor.errors import SettingsError, ToolFailed, Unavailable
+from preceptor.dialogue.tools.toolbox import AWAY, Bounds, Toolbox
+from preceptor.errors import SettingsError, ToolFailed, Unavailable, UserError
 from preceptor.llm.messages import ToolCall
 from preceptor.storage.database import Database
 
@@ -257,6 +257,20 @@ async def test_what_was_under_way_is_not_done_twice(tmp_path: Path) -> None:
         assert told[:2] == told[2:]
         assert "not known whether this was done" in told[0]
         assert "under way when the run ended" in told[1]
+
+
+async def test_a_run_ends_when_nobody_is_there_and_goes_on_as_if_it_had_not_asked(tmp_path: Path) -> None:
+    async def work(name: str, arguments: Mapping[str, Any], visit: Visit) -> str:
+        raise UserError("Nobody at http://127.0.0.1:9/.")
+
+    calls = [call("refund", {"order": n}) for n in range(AWAY)]
+    with Database.open(tmp_path / "p.db") as db:
+        with pytest.raises(UserError, match=r"10 times in a row; resume when they can\. Nobody at http"):
+            async with Toolbox(SPECS, Clerk(work), record=Record(db, "r1")) as box:
+                await ask(box, *calls)
+        async with Toolbox(SPECS, clerk := Clerk(), record=Record(db, "r1")) as box:
+            assert await ask(box, *calls) == [f"done {n}" for n in range(1, AWAY + 1)]
+        assert len(clerk.asked) == AWAY
 
 
 async def test_what_only_looks_something_up_is_asked_again(tmp_path: Path) -> None:

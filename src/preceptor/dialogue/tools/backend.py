@@ -37,6 +37,7 @@ class Backend(Protocol):
 
         Raises:
             ToolFailed: with what the agent is to be told.
+            PreceptorError: any other: nobody is there, and nothing was done.
         """
 
     def outcome(self, visit: Visit, conversation: Conversation) -> Outcome | None:

@@ -9,7 +9,7 @@ import orjson
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
-from preceptor.errors import ToolFailed
+from preceptor.errors import ToolFailed, UserError
 
 LONGEST = 1_000_000
 """Bytes of an answer that are read at most."""
@@ -29,7 +29,7 @@ class HttpTools:
         self._http = httpx2.AsyncClient(headers=headers, timeout=timeout, transport=transport, follow_redirects=False)
 
     async def call(self, name: str, arguments: Mapping[str, Any], visit: Visit, key: str) -> str:
-        """Raises: ToolFailed"""
+        """Raises: ToolFailed, UserError"""
         asked = {
             "name": name,
             "arguments": arguments,
@@ -42,8 +42,11 @@ class HttpTools:
                 body = await _read(response)
         except httpx2.TimeoutException:
             raise TimeoutError from None
+        except httpx2.ConnectError as fault:
+            raise UserError(f"{self._url} does not answer: {fault}.") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
-            raise ToolFailed("The tool cannot be reached.", "unreachable", type(fault).__name__) from None
+            said = "The tool's server went away. It is not known whether this was done."
+            raise ToolFailed(said, "unreachable", type(fault).__name__) from None
         text = body.decode("utf-8", "replace")
         if self._key:
             text = text.replace(self._key, HIDDEN)

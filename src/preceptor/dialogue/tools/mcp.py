@@ -100,6 +100,15 @@ class McpTools:
         self.restarts = 0
         """How often a server was found dead and begun with anew."""
 
+    async def start(self) -> None:
+        """Find out at once whether there is a server, where all conversations share it.
+
+        Raises:
+            PreceptorError: there is none.
+        """
+        if self._sharing == "run":
+            await self._line("").client()
+
     async def specs(self) -> tuple[ToolSpec, ...]:
         """What the server offers.
 

@@ -4,7 +4,7 @@ A run that is resumed finds each result where it stood and calls nothing again. 
 known to have been: whoever asks decides what becomes of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,6 +98,13 @@ class Record:
         same = (tool_calls.c.run == self.run) & (tool_calls.c.key == key)
         change = sa.update(tool_calls).where(same).values(result=given.result, mishap=given.mishap, finished_at=now)
         self._db.submit(lambda connection: connection.execute(change), urgent=False).add_done_callback(self._written)
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Calls that were never made after all: a run that is resumed makes them."""
+        gone = (tool_calls.c.run == self.run) & tool_calls.c.key.in_(list(keys))
+        await self._db.write(lambda connection: connection.execute(sa.delete(tool_calls).where(gone)))
+        for key in keys:
+            self._calls.pop(key, None)
 
     async def written(self) -> None:
         """Return when everything is on disk. Raises: UserError, Conflict: something could not be written."""

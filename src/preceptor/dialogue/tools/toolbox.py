@@ -22,7 +22,7 @@ from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.arguments import Check, check, checker, parsed
 from preceptor.dialogue.tools.backend import Backend, Visit
 from preceptor.dialogue.tools.record import Given, Record
-from preceptor.errors import Mishap, PreceptorError, ToolFailed
+from preceptor.errors import Mishap, PreceptorError, ToolFailed, UserError
 from preceptor.llm.messages import ToolCall
 from preceptor.storage.canonical import content_hash, short_id
 
@@ -30,6 +30,8 @@ CHARACTERS = 3
 """Of a token, as a safe estimate where no tokeniser is known."""
 SAID = 300
 """Characters of a failure that the agent is told."""
+AWAY = 10
+"""Calls in a row that reach nobody, after which a run ends: what it would learn without its tools is of no use."""
 WORDS: Mapping[Mishap, str] = {
     "refused": "refused by the tool",
     "unknown": "no such tool",
@@ -87,6 +89,8 @@ class Use:
 class Toolbox:
     """An `Environment`. Use it as an async context manager: leaving waits until every call is on disk."""
 
+    noticed = False
+
     def __init__(
         self,
         specs: tuple[ToolSpec, ...],
@@ -118,6 +122,8 @@ class Toolbox:
         self._checks: dict[str, Check | None] = {spec.name: checker(spec) if trusted else None for spec in specs}
         self._places = anyio.CapacityLimiter(bounds.at_once)
         self._opened: Counter[str] = Counter()
+        self._away: list[str] = []
+        """Calls that were not made, one after the other, because nobody was there."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -192,11 +198,26 @@ class Toolbox:
             said = f"The tool gave no answer in {self._bounds.timeout:g} seconds. It is not known whether it was done."
             return self.failed(name, ToolFailed(said, "late"))
         except ToolFailed as fault:
+            self._away.clear()
             return self.failed(name, fault)
         except PreceptorError as fault:
-            return self.failed(name, ToolFailed("The tool cannot be reached.", "unreachable", str(fault)))
+            return await self._missed(name, key, fault)
+        self._away.clear()
         self.use.note(name, None)
         return Given(bounded(result, self._bounds.tokens))
+
+    async def _missed(self, name: str, key: str, fault: PreceptorError) -> Given:
+        """A call that was not made, because nobody is there. After some in a row a person has to see to it.
+
+        Raises:
+            UserError
+        """
+        self._away.append(key)
+        if len(self._away) >= AWAY:
+            if self._record is not None and not self.repeatable:
+                await self._record.forget(self._away)
+            raise UserError(f"The tools could not be reached, {AWAY} times in a row; resume when they can. {fault}")
+        return self.failed(name, ToolFailed("The tool cannot be reached.", "unreachable", str(fault)))
 
 
 @dataclass
