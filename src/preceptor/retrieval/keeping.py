@@ -29,7 +29,7 @@ from preceptor.retrieval.sparse import Sparse
 from preceptor.retrieval.windows import Reader
 from preceptor.storage.canonical import content_hash
 
-FORMAT = 2
+FORMAT = 3
 """To be raised with every change of what is fitted or how it is used."""
 MOST = 8
 """Files kept, the latest used."""

@@ -128,9 +128,10 @@ def told(result: str) -> str:
     """A tool's result as words: of JSON its first values with their names, of anything else its first words."""
     if result.lstrip()[:1] in ("{", "["):
         try:
-            return " ".join(islice(_leaves(orjson.loads(result)), VALUES))
+            result = " ".join(islice(_leaves(orjson.loads(result)), VALUES))
         except orjson.JSONDecodeError:
             pass
+    # The same bound for both: the gateway reads what was read before, and must find what teaching found.
     return " ".join(result.split()[: 2 * VALUES])
 
 
