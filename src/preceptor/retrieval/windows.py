@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
@@ -127,10 +128,8 @@ def spoken(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 def told(result: str) -> str:
     """A tool's result as words: of JSON its first values with their names, of anything else its first words."""
     if result.lstrip()[:1] in ("{", "["):
-        try:
+        with suppress(orjson.JSONDecodeError):
             result = " ".join(islice(_leaves(orjson.loads(result)), VALUES))
-        except orjson.JSONDecodeError:
-            pass
     # The same bound for both: the gateway reads what was read before, and must find what teaching found.
     return " ".join(result.split()[: 2 * VALUES])
 
