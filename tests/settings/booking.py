@@ -48,7 +48,8 @@ async def main(folder: Path, resumed: str | None) -> None:
             report = await task.evaluate(team, lambda event: None)
     for arm in report.arms:
         for served in arm.served:
-            print(arm.name, *(turn.text for turn in served.conversation.turns if turn.party == "tool"))
+            if given := [turn.text for turn in served.conversation.turns if turn.party == "tool"]:
+                print(arm.name, *given)
 
 
 anyio.run(main, Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)

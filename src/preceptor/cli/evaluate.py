@@ -34,6 +34,12 @@ def evaluate(
     customers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="So many customers, as evaluation.customers.")
     ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="So many conversations of each customer with each arm, as evaluation.trials."
+        ),
+    ] = None,
     attribute: Annotated[
         bool,
         typer.Option(
@@ -70,11 +76,12 @@ def evaluate(
     """
     from preceptor.cli.live import show as show_live
     from preceptor.cli.running import confirm
-    from preceptor.settings.evaluation import EvaluationRun, attributed, with_arms, with_attribution
+    from preceptor.settings.evaluation import EvaluationRun, attributed, with_arms, with_attribution, with_null
     from preceptor.settings.project import Project
 
     bounds = [] if limit is None else [f"budget.calls={limit}"]
     bounds += [] if customers is None else [f"evaluation.customers={customers}"]
+    bounds += [] if trials is None else [f"evaluation.trials={trials}"]
     loaded = Project.load(project, [*(overrides or ()), *bounds])
     if live:
         show_live(loaded, since, json=json)
@@ -83,6 +90,7 @@ def evaluate(
         loaded = with_attribution(loaded)
     if arms is not None:
         loaded = with_arms(loaded, [name.strip() for name in arms.split(",") if name.strip()])
+    loaded = with_null(loaded)
     if resume is None:
         if not json:
             _plan(loaded)

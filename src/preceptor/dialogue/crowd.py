@@ -32,5 +32,5 @@ class Customers:
         rollout = Rollout(Voice(model, domain), max_turns, environment or NoTools())
         return cls(draw_customers(domain, count, seed), rollout)
 
-    async def talk(self, agent: Agent, customer: Customer) -> Conversation:
-        return await self.rollout.play(agent, customer)
+    async def talk(self, agent: Agent, customer: Customer, trial: int = 0) -> Conversation:
+        return await self.rollout.play(agent, customer, trial)

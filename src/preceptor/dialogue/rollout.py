@@ -8,6 +8,7 @@ from preceptor.dialogue.conversation import Context, Conversation, Ending, Turn,
 from preceptor.dialogue.customers import Customer, Voice
 from preceptor.dialogue.environment import Environment, NoTools, Session
 from preceptor.errors import BadReply, Rejected
+from preceptor.storage.canonical import content_hash
 
 TOOL_ROUNDS = 20
 """Tool calls in a row after which the agent has lost its way and the conversation is cut. Errands that people wrote for
@@ -22,17 +23,18 @@ class Rollout:
     max_turns: int = 8
     environment: Environment = field(default_factory=NoTools)
 
-    async def play(self, agent: Agent, customer: Customer) -> Conversation:
-        """Let a customer talk to an agent until one ends it.
+    async def play(self, agent: Agent, customer: Customer, trial: int = 0) -> Conversation:
+        """Let a customer talk to an agent until one ends it. In another `trial` the same customer comes with the same,
+        and the agent's luck is drawn anew.
 
         A model's unusable or refused reply ends the conversation as ``broken`` with the reason as a tag; faults of the
         line and a stop are raised.
         """
         async with self.environment.open(customer) as session:
-            conversation = await self._talk(agent, customer, session)
+            conversation = await self._talk(agent, customer, session, luck(customer, trial))
             return replace(conversation, outcome=session.outcome(conversation))
 
-    async def _talk(self, agent: Agent, customer: Customer, session: Session) -> Conversation:
+    async def _talk(self, agent: Agent, customer: Customer, session: Session, seed: int) -> Conversation:
         turns: tuple[Turn, ...] = ()
         try:
             for _ in range(self.max_turns):
@@ -41,7 +43,7 @@ class Rollout:
                 turns = (*turns, said)
                 if ending != "open":
                     return _ended(turns, ending, customer)
-                async for turn in acting(agent, session, turns, customer.seed):
+                async for turn in acting(agent, session, turns, seed):
                     turns = (*turns, turn)
             return _ended(turns, "cut", customer)
         except (BadReply, Rejected) as fault:
@@ -66,6 +68,11 @@ async def acting(agent: Agent, session: Session, turns: tuple[Turn, ...], seed: 
             turns = (*turns, given)
             yield given
     raise BadReply(f"The agent called tools {TOOL_ROUNDS} times in a row without answering.")
+
+
+def luck(customer: Customer, trial: int) -> int:
+    """The agent's seed: the customer's own at first, then seeds of their own."""
+    return int(content_hash(["trial", customer.key, trial])[:7], 16) if trial else customer.seed
 
 
 def _ended(turns: tuple[Turn, ...], ending: Ending, customer: Customer, *tags: str) -> Conversation:

@@ -52,7 +52,7 @@ def together(*estimates: Mapping[Role, Share]) -> dict[Role, Share]:
 
 
 def estimate(
-    domain: Domain, arms: Sequence[Effort], customers: int, *, repeats: int = 1, duels: int = 0
+    domain: Domain, arms: Sequence[Effort], customers: int, *, repeats: int = 1, trials: int = 1, duels: int = 0
 ) -> dict[Role, Share]:
     """Calls and tokens by role, if every conversation is a typical one. The first arm fights no duels."""
     talks = customers * len(arms)
@@ -61,10 +61,10 @@ def estimate(
     shares: dict[Role, Share] = {}
     for role in ("teacher", "student"):
         mine = [(place, arm) for place, arm in enumerate(arms) if arm.role == role and arm.calls]
-        calls = [arm.calls * customers * (TURNS + (min(duels, TURNS) if place else 0)) for place, arm in mine]
+        calls = [arm.calls * customers * (TURNS * trials + (min(duels, TURNS) if place else 0)) for place, arm in mine]
         added = sum(count * arm.slot_tokens for count, (_, arm) in zip(calls, mine, strict=True))
         plain = share(sum(calls), own + TALK, TURN_TOKENS)
         shares[role] = Share(plain.calls, plain.prompt_tokens + added, plain.completion_tokens)
-    shares["customer"] = share(talks * (TURNS + 1), TALK + 200, TURN_TOKENS)
+    shares["customer"] = share(talks * trials * (TURNS + 1), TALK + 200, TURN_TOKENS)
     shares["judge"] = share(talks * repeats + 2 * fought, own + TALK + 250, 40)
     return {role: one for role, one in shares.items() if one.calls}

@@ -40,6 +40,7 @@ async def evaluate(
     judge: Judge,
     *,
     repeats: int = 1,
+    trials: int = 1,
     duels: int = 0,
     rules: Sequence[Rule] = (),
     escalation: Escalation | None = None,
@@ -52,6 +53,8 @@ async def evaluate(
     Args:
         arms: the first is what the others are held against.
         repeats: verdicts of the judge on each conversation.
+        trials: conversations of each customer with each arm, where one can tell what came of them and they leave
+            nothing behind: of whether the same goes well every time. The judge sees the first.
         duels: contexts of each of the first arm's conversations, at most, that every other arm answers anew.
         rules: what each conversation is checked for, such as `domain.rules`.
         escalation: how one sees that a person was called in, such as `domain.escalation`.
@@ -72,7 +75,7 @@ async def evaluate(
     if stop_early and len(names) < 2:
         raise UserError("To stop early, an evaluation needs a second arm to decide about.")
     told = _Told(len(names) * len(customers.who), tell or _ignore, keep or _ignore)
-    serving = _Serving(tuple(arms), customers, judge, repeats, duels, tuple(rules), escalation, told.keep)
+    serving = _Serving(tuple(arms), customers, judge, repeats, trials, duels, tuple(rules), escalation, told.keep)
     return _ended(await _served(serving, stop_early), told)
 
 
@@ -155,6 +158,7 @@ class _Serving:
     customers: Customers
     judge: Judge
     repeats: int
+    trials: int
     duels: int
     rules: tuple[Rule, ...]
     escalation: Escalation | None
@@ -186,10 +190,18 @@ class _Serving:
             _cost(tally),
             rules=len(self.rules),
             escalated=escalated(conversation, self.escalation),
+            again=await self._again(arm, customer, conversation),
         )
         if arm is self.arms[0] or not self.duels:
             self.keep(served)
         return served
+
+    async def _again(self, arm: Agent, customer: Customer, first: Conversation) -> tuple[Conversation, ...]:
+        """Further trials, if they can show something and change nothing."""
+        if first.outcome is None or not self.customers.rollout.environment.repeatable:
+            return ()
+        further = range(1, self.trials)
+        return tuple(await gather([partial(self.customers.talk, arm, customer, trial) for trial in further]))
 
     async def _with_duels(self, arm: Agent, moments: Sequence["Moment"], served: Served) -> Served:
         fought = await gather([partial(self._duel, arm, moment, served.customer) for moment in moments])

@@ -50,6 +50,12 @@ def _unbroken(value: Value) -> Value:
     return lambda served: None if served.conversation.ending == "broken" else value(served)
 
 
+def _pass(k: int) -> Measure:
+    return Measure(f"pass_{k}", f"pass^{k}", "share", True, lambda served: served.pass_hat(k))
+
+
+PASSED_EVERY_TIME = tuple(map(_pass, (2, 3, 4, 8)))
+"""pass^k: in k trials of k. Others are to be had from `Served.pass_hat`."""
 SATISFACTION = Measure("satisfaction", "satisfaction", "1 to 5", True, lambda served: served.satisfaction)
 GOAL_REACHED = Measure("goal_reached", "goal reached", "share", True, lambda served: served.share("goal_reached"))
 POLICY_KEPT = Measure("policy_kept", "policy kept", "share", True, lambda served: served.share("policy_kept"))
@@ -65,6 +71,8 @@ TURNS_TO_RESOLUTION = Measure(
     lambda served: float(served.agent_turns) if served.resolved else None,
 )
 ESCALATED = Measure("escalated", "escalated", "share", False, _unbroken(lambda served: _flag(served.escalated)))
+PASSED = Measure("passed", "passed", "share", True, lambda served: served.pass_hat(1))
+"""pass^1: the share of a customer's trials in which all checks of the outcome were kept."""
 DUEL_SCORE = Measure("duel_score", "duel score", "-1 to 1", True, _duel_score, against_first=True)
 TOKENS = Measure("tokens", "tokens", "tokens", False, lambda s: float(s.cost.prompt_tokens + s.cost.completion_tokens))
 MONEY = Measure("money", "money", "money", False, lambda served: served.cost.nano / NANO)
@@ -72,6 +80,8 @@ SECONDS = Measure("seconds", "seconds", "s", False, lambda served: served.cost.s
 
 MEASURES = (
     SATISFACTION,
+    PASSED,
+    *PASSED_EVERY_TIME,
     GOAL_REACHED,
     POLICY_KEPT,
     RULES_KEPT,

@@ -197,9 +197,9 @@ class Report:
             seen.add(difference)
         return seen.interval
 
-    def gap_closed(self, taught: str, alone: str, teacher: str) -> Interval:
+    def gap_closed(self, taught: str, alone: str, teacher: str, measure: Value = SATISFACTION) -> Interval:
         """Share of the distance between student and teacher that the library closes."""
-        rows = self.paired([taught, alone, teacher], SATISFACTION)
+        rows = self.paired([taught, alone, teacher], measure)
         a, b, c = ([row[n] for row in rows] for n in range(3))
         return statistics.gap_closed(a, b, c)
 

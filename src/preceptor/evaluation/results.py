@@ -1,6 +1,7 @@
 """What was measured: one `Served` for each arm and customer. Plain data; `report` computes, `rendering` shows."""
 
 from dataclasses import dataclass
+from math import comb
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import Customer
@@ -83,6 +84,8 @@ class Served:
     """How many rules were checked; with none, nothing was kept or broken."""
     escalated: bool | None = None
     """Whether a person was asked for or called in; None where the domain does not say how that shows."""
+    again: tuple[Conversation, ...] = ()
+    """The same customer in further trials, where one can tell what came of a conversation. They are not rated."""
 
     @property
     def satisfaction(self) -> float | None:
@@ -94,6 +97,20 @@ class Served:
         """Share of scored repeats in which `goal_reached` or `policy_kept` was found; None when none was scored."""
         scored = [float(getattr(rating, what)) for rating in self.ratings if isinstance(rating, Rating)]
         return sum(scored) / len(scored) if scored else None
+
+    @property
+    def passes(self) -> tuple[bool, ...]:
+        """By trial, whether all was as it should be in the end; those of which one cannot tell are left out."""
+        outcomes = (one.outcome for one in (self.conversation, *self.again))
+        return tuple(outcome.passed for outcome in outcomes if outcome)
+
+    def pass_hat(self, k: int) -> float | None:
+        """The chance that `k` trials drawn from those there were all passed; None for fewer than `k`.
+
+        Over customers its mean is an unbiased estimate of pass^k (Yao et al., tau-bench, arXiv 2406.12045).
+        """
+        passes = self.passes
+        return comb(sum(passes), k) / comb(len(passes), k) if len(passes) >= k else None
 
     @property
     def resolved(self) -> bool:

@@ -34,7 +34,7 @@ from preceptor.settings.arms import Cast, Stock, build, effort
 from preceptor.settings.journal import Journal, Recorded, carry_out
 from preceptor.settings.models import world
 from preceptor.settings.project import Project
-from preceptor.settings.schema import KINDS_OF_ARMS, EvaluationSection, LibraryArm, Simulated
+from preceptor.settings.schema import KINDS_OF_ARMS, EvaluationSection, FixedArm, LibraryArm, Simulated
 from preceptor.settings.team import Team
 from preceptor.settings.tools import mishaps
 from preceptor.storage.canonical import content_hash
@@ -44,6 +44,8 @@ from preceptor.storage.runs import Run, Runs
 from preceptor.student.student import Student
 
 KIND = "evaluate"
+NULL = "null"
+"""The arm that is added where there are tools."""
 UNSEEN = "unseen"
 """The role of a world that plays customers with wordings kept back from teaching."""
 RECORDED: Recorded[Event] = Recorded(*get_args(Event))
@@ -70,6 +72,7 @@ class EvaluationRun:
         Raises:
             NotFound, SettingsError, UserError: something an arm is made of is not there.
         """
+        project = with_null(project)
         settings, domain = project.settings.evaluation, project.equipped()
         if settings.attribution:
             attributed_arm(settings)
@@ -135,6 +138,7 @@ class EvaluationRun:
                 Customers(who, Rollout(Voice(models["customer"], domain), settings.max_turns, environment)),
                 judge,
                 repeats=settings.repeats,
+                trials=settings.trials,
                 duels=settings.duels,
                 rules=domain.rules,
                 escalation=domain.escalation,
@@ -210,6 +214,22 @@ def with_arms(project: Project, names: Sequence[str]) -> Project:
     return replace(project, settings=project.settings.model_copy(update={"evaluation": section}))
 
 
+def with_tools(project: Project) -> bool:
+    """Whether agents can act."""
+    return bool(project.domain().tools) or project.settings.tools.kind not in (None, "none")
+
+
+def with_null(project: Project) -> Project:
+    """The project with an arm that does nothing beside the others, where there are tools: whoever came for nothing that
+    had to be done passes with it, and every other figure wants to be read against that."""
+    section = project.settings.evaluation
+    nothing = any(isinstance(arm, FixedArm) for arm in section.arms.values())
+    if nothing or NULL in section.arms or not with_tools(project):
+        return project
+    section = section.model_copy(update={"arms": {**section.arms, NULL: FixedArm(kind="fixed")}})
+    return replace(project, settings=project.settings.model_copy(update={"evaluation": section}))
+
+
 def attributed_arm(settings: EvaluationSection) -> str:
     """The arm whose strategies are left out: the first with a library of which what fits is chosen.
 
@@ -242,7 +262,8 @@ def outlay(project: Project, db: Database | None = None) -> dict[Role, Share]:
     """
     section, domain = project.settings.evaluation, project.domain()
     efforts = [effort(arm, section.slot_tokens) for arm in section.arms.values()]
-    arms = estimate(domain, efforts, section.customers, repeats=section.repeats, duels=section.duels)
+    trials = section.trials if with_tools(project) else 1
+    arms = estimate(domain, efforts, section.customers, repeats=section.repeats, trials=trials, duels=section.duels)
     if db is None or not section.attribution:
         return arms
     name = attributed_arm(section)

@@ -372,6 +372,9 @@ class EvaluationSection(Section):
     """Agent turns after which a conversation is cut."""
     repeats: Count = 1
     """Verdicts of the judge on each conversation; from 2 on, its noise can be told from the rest."""
+    trials: Count = 1
+    """Conversations of each customer with each arm, for whether the same goes well every time (pass^k). They are had
+    where tools tell what came of a conversation and leave nothing behind; the judge sees the first."""
     duels: Annotated[int, pydantic.Field(ge=0)] = 1
     """Contexts of each of the first arm's conversations, at most, that every other arm answers anew, to be held against
     the first arm's reply."""
