@@ -35,6 +35,7 @@ from preceptor.cli import (
     tools,
     transfer,
     workers,
+    watch,
     world,
 )
 from preceptor.errors import PreceptorError
@@ -62,6 +63,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
 app.add_typer(logs.app, name="logs")
 app.add_typer(tools.app, name="tools")
+app.command()(watch.watch)
 app.add_typer(library.app, name="library")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cases.app, name="cases")

@@ -47,6 +47,8 @@ class Job(Generic[T]):
     """What the run is a part of: `command` goes on with that, and the budget is that of all its parts together."""
     lead: "Lead | None" = None
     """Lets workers take part in it."""
+    resumes: bool = False
+    """`command` goes on with it unasked."""
 
 
 def run(job: Job[T], providers: "Providers", *, json: bool, options: Sequence[str] = (), limit: int | None = None) -> T:
@@ -81,7 +83,7 @@ def _again(job: Job[T], options: Sequence[str], limit: int | None) -> str:
     """The command that goes on with a run. What the run itself keeps is not repeated."""
     whole, folder = (job.series.run.id, job.series.folder) if job.series else (job.run, job.project.folder)
     kept = ("teaching.", "evaluation.") if job.series else (f"{job.keeps}.",)
-    words = ["preceptor", *job.command.split(), "--resume", whole]
+    words = ["preceptor", *job.command.split(), *(() if job.resumes else ("--resume", whole))]
     if folder != Path():
         words += ["--project", str(folder)]
     if limit is not None:

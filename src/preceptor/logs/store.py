@@ -179,7 +179,7 @@ class Store:
             with self._db.reading() as connection:
                 rows = connection.execute(here).all()
             for row in rows:
-                yield _conversation(row.key, row.body, name)
+                yield conversation(row.key, row.body, name)
             if len(rows) < _AT_A_TIME:
                 return
             after = (rows[-1].n, rows[-1].key)
@@ -219,7 +219,8 @@ def _source(row: Any) -> Imported:
     return Imported(row.name, row.path, row.state, row.redacted, row.at, **known | {"forms": tuple(known["forms"])})
 
 
-def _conversation(key: str, body: str, source: str) -> Conversation:
+def conversation(key: str, body: str, source: str) -> Conversation:
+    """As its row has it; `source`: one it is in."""
     known = orjson.loads(body)
     turns = tuple(_turn(*turn) for turn in known["turns"])
     return logged(turns, known["ending"], known["id"] or key[:12], source, tuple(known["tags"]))

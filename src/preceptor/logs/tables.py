@@ -34,3 +34,20 @@ log_entries = sa.Table(
     sa.Index("ix_log_entries_key", "key"),
 )
 """Which sources a conversation is in: two exports may overlap. `n`: its line there."""
+
+log_looks = sa.Table(
+    "log_looks",
+    metadata,
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("library", sa.String, nullable=False),
+    sa.Column("key", sa.String, nullable=False),
+    sa.Column("against", sa.String, nullable=False),
+    sa.Column("contexts", sa.Integer, nullable=False),
+    sa.Column("far", sa.Integer, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("batch", sa.String),
+    sa.UniqueConstraint("library", "key"),
+)
+"""Conversations that were held against a library's scenarios, in this order. `against`: hash of the library's guidance;
+`far`: of how many `contexts` no scenario was near; `state`: near, waiting (to be taught from) or taken, in `batch`. A
+row outlives its conversation."""

@@ -511,6 +511,33 @@ class WorkersSection(Section):
     """false: the process that leads a run only leads it, and workers do all the rest."""
 
 
+class WatchSection(Section):
+    """New conversations, held against the library as they come: `preceptor watch`."""
+
+    folder: Path | None = None
+    """A folder, or a file, with logs that grow. What `serving.record` writes is always looked at."""
+    every: Annotated[float, pydantic.Field(gt=0)] = 60.0
+    """Minutes from one look to the next."""
+    window: Annotated[int, pydantic.Field(ge=2)] = 200
+    """Conversations: the first ones since a release that later ones are held against, and the newest ones, at most."""
+    rise: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.1
+    """Rise of the share of moments that are far from every scenario from which on it is told as an alarm, where chance
+    is ruled out as well."""
+    enough: Count = 30
+    """Conversations far from every scenario that must wait before a teaching run learns from them."""
+    most: Count = 200
+    """Conversations that one such run learns from, at most."""
+    customers: Count = 60
+    """Simulated customers that take part in it."""
+    calls: Annotated[int, pydantic.Field(ge=0)] | None = 20_000
+    """Most calls in a day (UTC), every retry counted; what is not done by then goes on the next day. 0: nothing is
+    taught."""
+    tokens: Annotated[int, pydantic.Field(ge=0)] | None = None
+    """Most tokens in a day. No bound when not given."""
+    money: Price | None = None
+    """Most money in a day, in project.currency. No bound when not given."""
+
+
 class TransferSection(Section):
     """Other students that a library may be carried to."""
 
@@ -533,10 +560,13 @@ class Settings(Section):
     serving: ServingSection = ServingSection()
     review: ReviewSection = ReviewSection()
     workers: WorkersSection = WorkersSection()
+    watch: WatchSection = WatchSection()
 
     @pydantic.model_validator(mode="after")
     def _money_needs_prices(self) -> "Settings":
         models = [self.models.of(role) for role in ROLES]
         if self.budget.money is not None and not any(model.price_input or model.price_output for model in models):
             raise ValueError("budget.money is set, but no model has a price (price_input, price_output)")
+        if self.watch.money is not None and not any(model.price_input or model.price_output for model in models):
+            raise ValueError("watch.money is set, but no model has a price (price_input, price_output)")
         return self

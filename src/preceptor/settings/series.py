@@ -6,7 +6,7 @@ on from its ledger.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from preceptor.errors import PreceptorError, Stopped
@@ -55,10 +55,17 @@ class Series:
         id_ = self.parts.get(name)
         return Runs(self.db).get(id_) if id_ else None
 
-    def began(self, name: str, run: Run) -> None:
-        """Note down that a part was begun."""
-        Runs(self.db).event(self.run.id, PART, {"name": name, "run": run.id})
+    def began(self, name: str, run: Run, before: Amount = NOTHING) -> None:
+        """Note down that a part was begun. `before`: what it had used already, as part of an earlier series."""
+        Runs(self.db).event(self.run.id, PART, {"name": name, "run": run.id, "before": asdict(before)})
 
     def used(self, but: str = "") -> Amount:
-        """What all parts have used together, `but` one."""
-        return sum((Ledger(self.db, id_).charged for id_ in self.parts.values() if id_ != but), NOTHING)
+        """What all parts have used together, `but` one, whose own ledger says it: of that only what it had used before
+        is taken off."""
+        others = sum((Ledger(self.db, id_).charged for id_ in self.parts.values() if id_ != but), NOTHING)
+        return others - sum(self._before, NOTHING)
+
+    @property
+    def _before(self) -> list[Amount]:
+        events = Runs(self.db).events(self.run.id)
+        return [Amount(**event.body.get("before", {})) for event in events if event.kind == PART]

@@ -19,6 +19,7 @@ from preceptor.errors import Conflict, NotFound, SettingsError, UserError
 from preceptor.library.model import Guidance
 from preceptor.library.rows import Reach, Use
 from preceptor.library.store import Batch, Library
+from preceptor.logs.looks import Looks
 from preceptor.logs.readers import read
 from preceptor.logs.store import Store
 from preceptor.retrieval.embedding import Embedder
@@ -39,6 +40,8 @@ IMPORTED = "imported"
 """Stands for all sources of imported conversations."""
 SOURCE = "imported:"
 """Before a source's name, where a file's path may stand as well."""
+WATCHED = "watched:"
+"""Before a batch of conversations that were found to be far from every scenario (`watching`)."""
 SHOWN = 3
 """Rows of a log that could not be read and are told of with the reason."""
 _GUIDANCE = pydantic.TypeAdapter(Guidance)
@@ -159,7 +162,7 @@ class TeachingRun:
                 judge=models["judge"],
                 settings=self.settings,
                 start=self.start,
-                logs=logged(self.logs, lambda told: journal.hear(Note(told)), self.db),
+                logs=self._logged(lambda told: journal.hear(Note(told))),
                 embedder=embedder,
                 tell=journal.hear,
                 keep=Shelving(self, self.project.library(self.db)).keep,
@@ -169,6 +172,14 @@ class TeachingRun:
         if said := mishaps(environment):
             journal.hear(Note(said))
         return taught
+
+    def _logged(self, tell: Callable[[str], None]) -> Iterator[Conversation]:
+        looks = Looks(self.db, self.project.settings.project.library)
+        for log in self.logs:
+            if log.startswith(WATCHED):
+                yield from looks.batch(log.removeprefix(WATCHED))
+            else:
+                yield from logged([log], tell, self.db)
 
 
 def crew_of(project: Project, db: Database, run: str, team: Team, embedder: Embedder) -> Crew:
@@ -185,7 +196,9 @@ def named(logs: Sequence[str | Path], db: Database | None) -> tuple[str, ...]:
     store = Store(db) if db else None
     found: list[str] = []
     for log in logs:
-        if log == IMPORTED and store:
+        if isinstance(log, str) and log.startswith(WATCHED):
+            found.append(log)
+        elif log == IMPORTED and store:
             found += [SOURCE + source.name for source in store.sources()]
             if not store.sources():
                 raise NotFound("No conversations were imported yet. `preceptor logs import FILE` does.")
