@@ -90,9 +90,9 @@ def test_attempts_at_a_task_are_drawn_together() -> None:
 
 def test_each_answer_has_its_number() -> None:
     text = numbered(attempt("a", FAILED, "look"))
-    assert [line for line in text.splitlines() if line.startswith("Answer")] == ["Answer 1:", "Answer 2:"]
+    assert [line for line in text.splitlines() if line.startswith("Answer")] == ["Answer 1:", "Answer 2:", "Answer 3:"]
     assert text.index("Answer 1:") < text.index("Which flight?") < text.index("code QX88ZT") < text.index("Answer 2:")
-    assert text.index("Answer 2:") < text.index("look(") < text.index("Done.")
+    assert text.index("Answer 2:") < text.index("look(") < text.index("Answer 3:") < text.index("Done.")
 
 
 @pytest.mark.anyio
@@ -124,7 +124,7 @@ async def test_what_made_the_difference_is_tried_where_the_student_falls_short_t
     assert "Agent calls look" in shown[0].split("<passed>")[1]
 
     moments = await meet(who, who.student, [], 1.0, [failed, passed])
-    assert [bool(moment.reference) for moment in moments] == [False, False, True, True], "what failed is no example"
+    assert [bool(moment.reference) for moment in moments] == [False] * 3 + [True] * 3, "what failed is no example"
     assert {moment.customer for moment in moments} == {"a"}
     here = next(replace(moment, contrast=found[key]) for moment in moments if (key := moment.context.key) in found)
     draft = await write(who, Scenario("sc-1", "A change."), (), [here])

@@ -46,7 +46,7 @@ log_looks = sa.Table(
     sa.Column("far", sa.Integer, nullable=False),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("batch", sa.String),
-    sa.UniqueConstraint("library", "key"),
+    sa.Index("ix_log_looks_key", "library", "key", unique=True),
 )
 """Conversations that were held against a library's scenarios, in this order. `against`: hash of the library's guidance;
 `far`: of how many `contexts` no scenario was near; `state`: near, waiting (to be taught from) or taken, in `batch`. A

@@ -6,7 +6,7 @@ that a teacher without insight still gives advice, only no good one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
 from preceptor.simulated.course import answered, at_hand
-from preceptor.simulated.prompt import blocks, conversation, numbered, orders, turn
+from preceptor.simulated.prompt import Said, blocks, conversation, numbered, orders, turn
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.wording import joined
 from preceptor.simulated.world import AgentProfile, Situation, Teaching
@@ -22,7 +22,7 @@ from preceptor.simulated.world import AgentProfile, Situation, Teaching
 _BLIND = Teaching(insight=0.0, vague=1.0)
 """An agent that was never taught to teach says nothing useful."""
 _LIMIT = re.compile(r"at most (\d+)")
-_ANSWER = re.compile(r"^Answer (\d+):$", re.MULTILINE)
+_ANSWER = re.compile(r"^Answer \d+:$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -72,19 +72,14 @@ class Teacher:
 
     def tell_apart(self, request: Request, chance: Chance) -> dict[str, Any]:
         """The answer at which a failed attempt lacked most of what the situation calls for, and what would mend it."""
-        failed = blocks(request).get("failed", "")
-        talk = conversation(_ANSWER.sub("", failed))
-        lacking = [
-            (one, _needs(one.situation, one.made(self.reader)))
-            for one in answered(self.reader, talk)
-            if one.message in _answers(failed)
-        ]
+        talk = conversation(_ANSWER.sub("", blocks(request).get("failed", "")))
+        lacking = [(one, _needs(one.situation, one.made(self.reader))) for one in answered(self.reader, talk)]
         worst, needs = max(lacking, key=lambda found: len(found[1]), default=(None, []))
         if worst is None or not needs:
             return {"answer": 0, "missing": "", "strategies": []}
         written = filter(None, (self._written(need, worst.situation, {}, [], chance) for need in needs))
         return {
-            "answer": _answers(failed)[worst.message],
+            "answer": _number(talk, worst.turns[0]),
             "missing": self._missing(needs),
             "strategies": [*written][: _limit(request)],
         }
@@ -214,11 +209,17 @@ def _wanted(situation: Situation) -> frozenset[Need]:
     )
 
 
-def _answers(text: str) -> dict[int, int]:
-    """In a transcript with numbered answers: by the customer's message, counted from 0, the number of its answer."""
-    parts = _ANSWER.split(text)
-    customers = accumulate(sum(said.party == "customer" for said in conversation(part)) for part in parts[::2])
-    return {heard - 1: int(number) for heard, number in zip(customers, parts[1::2], strict=False)}
+def _number(talk: Sequence[Said], turn: Said) -> int:
+    """Which answer a turn of the agent's begins: the first of each row of its turns begins one."""
+    begun = accumulate(
+        one.party == "agent" and before != "agent" for one, before in zip(talk, _parties(talk), strict=True)
+    )
+    return next(number for one, number in zip(talk, begun, strict=True) if one is turn)
+
+
+def _parties(talk: Sequence[Said]) -> list[str]:
+    """Of the turns before each."""
+    return ["", *(one.party for one in talk[:-1])]
 
 
 def _limit(request: Request) -> int | None:

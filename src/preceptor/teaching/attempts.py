@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 import orjson
 
-from preceptor.dialogue.conversation import Conversation, Turn, transcript
+from preceptor.dialogue.conversation import Conversation, transcript
 from preceptor.errors import BadReply, Rejected
 from preceptor.llm.messages import Sampling
 from preceptor.teaching.crew import Crew
@@ -104,10 +104,10 @@ async def told_apart(crew: Crew, pair: Attempts) -> ToldApart | None:
 
 
 def numbered(conversation: Conversation) -> str:
-    """A transcript in which a line ``Answer 1:`` and so on stands before what was done each time a customer waited."""
-    parts: list[str] = []
-    shown: tuple[Turn, ...] = ()
-    for number, (context, done) in enumerate(occasions(conversation), 1):
-        parts += [transcript(context.turns[len(shown) :]), f"Answer {number}:", transcript(done)]
-        shown = (*context.turns, *done)
-    return "\n".join([*parts, transcript(conversation.turns[len(shown) :])]).strip()
+    """A transcript in which a line ``Answer 1:`` and so on stands at each of its `occasions`, before what was done."""
+    lines, begun = list[str](), 0
+    places = [len(context.turns) for context, _ in occasions(conversation)]
+    for number, place in enumerate(places, 1):
+        lines += [transcript(conversation.turns[begun:place]), f"Answer {number}:"]
+        begun = place
+    return "\n".join([*lines, transcript(conversation.turns[begun:])])

@@ -20,5 +20,5 @@ def upgrade() -> None:
         sa.Column("far", sa.Integer, nullable=False),
         sa.Column("state", sa.String, nullable=False),
         sa.Column("batch", sa.String),
-        sa.UniqueConstraint("library", "key"),
     )
+    op.create_index("ix_log_looks_key", "log_looks", ["library", "key"], unique=True)
