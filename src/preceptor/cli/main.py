@@ -34,8 +34,8 @@ from preceptor.cli import (
     teach,
     tools,
     transfer,
-    workers,
     watch,
+    workers,
     world,
 )
 from preceptor.errors import PreceptorError
