@@ -22,7 +22,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "student",
         "teaching evaluation serving logs",
         "settings",
-        "experiments",
+        "experiments adapters",
         "web",
         "cli",
     )

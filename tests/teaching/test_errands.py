@@ -79,7 +79,7 @@ async def taught(hands: Post | None) -> tuple[Any, list[Event]]:
         crew.domain,
         teacher=crew.teacher_model,
         student=crew.student,
-        customer=crew.voice.model,
+        customer=crew.voice,
         judge=crew.judge.model,
         settings=SETTINGS,
         tell=lambda event: None if isinstance(event, Progress) else told.append(event),

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import pydantic
 
@@ -68,9 +68,22 @@ class CustomerTurn(pydantic.BaseModel):
 CUSTOMER_TURN = Task("customer_turn", CustomerTurn, Prompt.load("preceptor.dialogue", "customer_turn"))
 
 
+@runtime_checkable
+class Speaker(Protocol):
+    """Speaks for customers: a model's `Voice`, or another's simulated users."""
+
+    async def say(self, customer: Customer, turns: tuple[Turn, ...]) -> tuple[Turn, Ending]:
+        """The customer's next message, and whether the conversation ends with it.
+
+        Raises:
+            BadReply: there was nothing to be had; the conversation is broken.
+            ProviderError, Stopped: from a model.
+        """
+
+
 @dataclass(frozen=True)
 class Voice:
-    """Speaks for customers."""
+    """Speaks for customers by a model."""
 
     model: Model
     domain: Domain

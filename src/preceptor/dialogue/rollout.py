@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Ending, Turn, words
-from preceptor.dialogue.customers import Customer, Voice
+from preceptor.dialogue.customers import Customer, Speaker
 from preceptor.dialogue.environment import Environment, NoTools, Session
 from preceptor.errors import BadReply, Rejected
 from preceptor.storage.canonical import content_hash
@@ -19,7 +19,7 @@ airlines and shops take up to 13; an agent with work to do made 16."""
 class Rollout:
     """Plays conversations of at most `max_turns` agent turns."""
 
-    voice: Voice
+    voice: Speaker
     max_turns: int = 8
     environment: Environment = field(default_factory=NoTools)
 

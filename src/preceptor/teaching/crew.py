@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from preceptor.dialogue.agents import ModelAgent
-from preceptor.dialogue.customers import Voice
+from preceptor.dialogue.customers import Speaker, Voice
 from preceptor.dialogue.domain import Domain
 from preceptor.dialogue.environment import Environment, NoTools
 from preceptor.dialogue.rollout import Rollout
@@ -46,7 +46,7 @@ class Crew:
     teacher: ModelAgent
     student: Student
     """The student alone; `student.using(…)` is the student taught so far."""
-    voice: Voice
+    voice: Speaker
     judge: Judge
     embedder: Embedder
     settings: Teaching
@@ -62,7 +62,7 @@ class Crew:
         *,
         teacher: Model,
         student: Model | Student,
-        customer: Model,
+        customer: Model | Speaker,
         judge: Model,
         settings: Teaching,
         embedder: Embedder | None = None,
@@ -75,7 +75,7 @@ class Crew:
             domain,
             ModelAgent(teacher, domain, name="teacher"),
             student if isinstance(student, Student) else Student(student, domain),
-            Voice(customer, domain),
+            customer if isinstance(customer, Speaker) else Voice(customer, domain),
             Judge(judge, domain),
             embedder or StaticEmbedder(),
             settings,

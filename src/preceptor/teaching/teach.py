@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from preceptor.dialogue.conversation import Conversation
-from preceptor.dialogue.customers import Customer, draw_customers
+from preceptor.dialogue.customers import Customer, Speaker, draw_customers
 from preceptor.dialogue.domain import Domain
 from preceptor.dialogue.environment import Environment
 from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy, Voice
@@ -84,7 +84,7 @@ async def teach(
     *,
     teacher: Model,
     student: Model | Student,
-    customer: Model,
+    customer: Model | Speaker,
     judge: Model,
     settings: Teaching | None = None,
     start: Guidance | None = None,

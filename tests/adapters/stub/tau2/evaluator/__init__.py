@@ -1,0 +1,1 @@
+"""As `tau2.evaluator`."""
