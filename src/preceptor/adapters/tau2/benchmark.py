@@ -35,6 +35,7 @@ class Benchmark:
     tasks: Mapping[str, Any]
     """tau2's, by our topics' ids."""
     repeatable: bool = True
+    noticed: bool = False
 
     @classmethod
     def load(cls, name: str, split: str | None = None, ids: Sequence[str] | None = None) -> "Benchmark":
