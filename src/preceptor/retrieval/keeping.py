@@ -98,6 +98,7 @@ def _packed(matcher: Matcher, name: str) -> bytes | None:
         "name": name,
         "labels": matcher.labels,
         "words": list(matcher.reader.words),
+        "telling": sorted(matcher.reader.telling or ()),
         "calibration": [matcher.calibration.threshold, matcher.calibration.temperature],
         "weights": [weights.windows, weights.lexical, weights.opening, weights.history],
     }
@@ -128,7 +129,7 @@ def _opened(body: bytes, name: str, embedder: Embedder) -> Matcher:
         Calibration(*about["calibration"]),
         _compiled(arrays, "first.") if "first.order" in arrays else None,
         _compiled(arrays, "scorer."),
-        Reader(embedder, words),
+        Reader(embedder, words, telling=frozenset(about["telling"])),
         lens,
     )
 

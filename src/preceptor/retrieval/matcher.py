@@ -13,6 +13,7 @@ from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.features import Views, Vocabulary, Weights, read_contexts
 from preceptor.retrieval.groups import apart, conversations
 from preceptor.retrieval.history import earlier, learned, shares
+from preceptor.retrieval.results import telling
 from preceptor.retrieval.scoring import TOGETHER, Compiled, Scorer, Scores, Whole, fit
 from preceptor.retrieval.sparse import Matrix
 from preceptor.retrieval.weighing import weigh
@@ -94,9 +95,9 @@ class Matcher:
         place = {label: index for index, label in enumerate(labels)}
         contexts = [*(e.turns for e in examples), *background, *((Turn("customer", d),) for d in described.values())]
         which = np.array([*(place[e.label] for e in examples), *(-1 for _ in background), *map(place.get, described)])
-        reader = Reader(embedder)
-        views, vocabulary = read_contexts(contexts, reader)
         numbers, groups = which.astype(np.intp), conversations(contexts)
+        reader = Reader(embedder, telling=telling(contexts, numbers, groups))
+        views, vocabulary = read_contexts(contexts, reader)
         before = _earlier(contexts, reader, vocabulary)
         chosen = weights or weigh(views, before, numbers, groups, len(labels), seed)
         features = views.weighted(chosen)

@@ -11,26 +11,21 @@ turn, however long the conversation.
 import math
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from threading import Lock
 
 import numpy as np
-import orjson
 import Stemmer
 from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import Embedder, Vectors
+from preceptor.retrieval.results import direction, kept, pairs, told
 
 WINDOWS: tuple[int | None, ...] = (1, 2, None)
 """How many of the turns that the agent hears each window reaches back; None: all."""
 
-VALUES = 64
-"""Of a tool's result, how many values are read: a row's, or the first rows' of a list; about as much as a long message.
-"""
 WORDS = 65_536
 """Words whose numbers a reader remembers, whatever their endings; some 100 bytes each."""
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
@@ -54,10 +49,17 @@ class Read:
 class Reader:
     """Reads turns, each text once while it is remembered."""
 
-    def __init__(self, embedder: Embedder, words: dict[str, int] | None = None, memory: int = 8_192) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        words: dict[str, int] | None = None,
+        memory: int = 8_192,
+        telling: frozenset[str] | None = None,
+    ) -> None:
         """`words`: the stems there are, with their numbers; without, they are those of the first turns read. A word
-        that is not among them has the number of the first that is none. `memory`: texts remembered; about 2 kB each."""
-        self.embedder = embedder
+        that is not among them has the number of the first that is none. `memory`: texts remembered; about 2 kB each.
+        `telling`: the names in tools' results whose values count; all when not given."""
+        self.embedder, self.telling = embedder, telling
         self.words = {} if words is None else words
         self._settled = words is not None
         self._memory = memory
@@ -66,7 +68,7 @@ class Reader:
 
     def fresh(self) -> "Reader":
         """One like this, with the same words, that has read nothing."""
-        return Reader(self.embedder, self.words if self._settled else None, self._memory)
+        return Reader(self.embedder, self.words if self._settled else None, self._memory, self.telling)
 
     def read(self, texts: Iterable[str]) -> dict[str, Read]:
         """By text."""
@@ -78,13 +80,21 @@ class Reader:
         return found
 
     def _fresh(self, texts: list[str]) -> list[Read]:
-        vectors: Vectors = self.embedder.embed(texts)
-        said = [words(text) for text in texts]
+        results = {text: kept(found, self.telling) for text in texts if (found := pairs(text)) is not None}
+        vectors = self._vectors(texts, results)
+        said = [list(results[text]) if text in results else words(text) for text in texts]
         if not self._settled:
             met = dict.fromkeys(stem for some in said for stem in stemmed(some))
             self.words.update((stem, number) for number, stem in enumerate(met))
             self._settled = True
         return [self._made(vector, some) for vector, some in zip(vectors, said, strict=True)]
+
+    def _vectors(self, texts: list[str], results: dict[str, Sequence[str]]) -> list[NDArray[np.float32]]:
+        """Of what is said, the embedder's; of results, their own."""
+        spoken = [text for text in texts if text not in results]
+        embedded: Vectors = self.embedder.embed(spoken) if spoken else np.zeros((0, self.embedder.dim), np.float32)
+        said = iter(embedded)
+        return [direction(results[text], self.embedder.dim) if text in results else next(said) for text in texts]
 
     def _made(self, vector: NDArray[np.float32], said: list[str]) -> Read:
         counts = Counter(self._numbers(said))
@@ -123,26 +133,6 @@ def spoken(turns: Sequence[Turn]) -> tuple[Turn, ...]:
         if turn.party != "tool" or index > last
     )
     return tuple(turn for turn in said if turn.text.strip())
-
-
-def told(result: str) -> str:
-    """A tool's result as words: of JSON its first values with their names, of anything else its first words."""
-    if result.lstrip()[:1] in ("{", "["):
-        with suppress(orjson.JSONDecodeError):
-            result = " ".join(islice(_leaves(orjson.loads(result)), VALUES))
-    # The same bound for both: the gateway reads what was read before, and must find what teaching found.
-    return " ".join(result.split()[: 2 * VALUES])
-
-
-def _leaves(value: object, name: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, str(key).replace("_", " "))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, name)
-    else:
-        yield f"{name} {value}".strip()
 
 
 def heard(turns: Sequence[Turn]) -> list[int]:

@@ -21,6 +21,7 @@ from preceptor.library.model import Guidance, Placement, Scenario
 from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.keeping import Fitted
 from preceptor.retrieval.matcher import Match
+from preceptor.retrieval.results import pairs
 from preceptor.retrieval.selector import Found, Retriever, fit
 from preceptor.retrieval.windows import spoken
 from preceptor.serving.ahead import Ahead
@@ -178,7 +179,9 @@ class Finder:
             return Finding(known.found, time.perf_counter() - began, known.embedder, remembered=True)
         retriever, late = guide.retriever, guide.degraded
         if guide.embedder is not None and guide.fallback is not None:
-            read = await self._ahead.read(guide.embedder, list(dict.fromkeys(turn.text for turn in said)))
+            read = await self._ahead.read(
+                guide.embedder, list(dict.fromkeys(turn.text for turn in said if pairs(turn.text) is None))
+            )
             retriever, late = (retriever, late) if read else (guide.fallback, True)
         match = await self._match(retriever, said)
         finding = Finding(retriever.choose(match), time.perf_counter() - began, retriever.matcher.embedder_id, late)
