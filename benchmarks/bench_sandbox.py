@@ -10,7 +10,8 @@ That the checks can fail: the oracle once more, with each change that it makes l
 argument. It must fail unless what is left comes to the same rows, which is reckoned outside of any conversation.
 
 Recorded calls: tau-bench's conversations of another agent with the original tools are made again, call by call, and the
-results held against those recorded; and the reward then given, against the outcome found here.
+results held against those recorded; and the reward then given, against the outcome found here. Of the shop there are
+dialogues with results but without calls; the calls are told from the results and made.
 
 No model is asked. QUICK=1 takes a third of the tasks and recordings. Prints tables and, as its last line, a JSON
 object.
@@ -23,6 +24,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -36,13 +38,15 @@ from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer, Voice
 from preceptor.dialogue.domain import Domain, Persona, Topic
+from preceptor.dialogue.environment import Session
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.rollout import Rollout
-from preceptor.dialogue.tools.sandbox.changes import differences
+from preceptor.dialogue.tools.sandbox.changes import differences, same
 from preceptor.dialogue.tools.sandbox.sandbox import Sandbox
 from preceptor.dialogue.tools.sandbox.tasks import Action, Task
 from preceptor.llm.messages import Request, ToolCall
 from preceptor.llm.scripted import ScriptedModel
+from preceptor.storage.canonical import short_id
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -148,6 +152,17 @@ async def main() -> int:
         figures["recorded"] = found
         targets["recorded results are the same but for what is known"] = found["the same but for what is known"] == 1
         targets["recorded rewards agree"] = found["rewards agreeing"] == 1
+    dialogues = args.data / "tau_bench" / "retail_few_shot.jsonl"
+    if "retail" in figures and dialogues.is_file():
+        bare = Sandbox.load(args.data / "tau2" / "retail" / "db.json", ROOT / "examples" / "retail" / "tools.py")
+        told = [json.loads(line)["messages_display"] for line in dialogues.read_text("utf-8").splitlines()]
+        figures["dialogues"] = found = await shop_replayed(bare, told[:: 3 if quick() else 1])
+        print(
+            f"\ndialogues: {found['results']} results of {found['dialogues']}; {found['the same']:.1%} come out the same"
+        )
+        for kind, count in found["classes"].items():
+            print(f"  {kind:80}{count:>6}")
+        targets["results in recorded dialogues are the same"] = found["the same"] == 1
     ok = bool(targets) and all(targets.values())
     print(json.dumps({"bench": "sandbox", "ok": ok, "figures": figures, "targets": targets}))
     return 0 if ok else 1
@@ -232,7 +247,7 @@ def _altered(action: Action) -> Iterator[Action]:
 
 def _renamed(task: Task, actions: tuple[Action, ...]) -> Topic:
     """The sandbox keeps gold states by topic; this is another task."""
-    return task.topic.model_copy(update={"id": f"{task.topic.id}-{abs(hash(repr(actions)))}"})
+    return task.topic.model_copy(update={"id": short_id(task.topic.id, [[one.tool, one.arguments] for one in actions])})
 
 
 def _writes(sandbox: Sandbox, task: Task) -> list[int]:
@@ -372,9 +387,9 @@ def _held(call: ToolCall, here: str, recorded: str) -> str:
 
 def _as_now(result: Any) -> Any:
     """tau-bench's users in the form of tau2-bench's data: a province is a state, and users know their ids."""
-    if isinstance(result, dict) and "saved_passengers" in result:
+    if isinstance(result, dict) and "payment_methods" in result:
         name, address = result["name"], dict(result["address"])
-        address["state"] = address.pop("province")
+        address["state"] = address.pop("province", None) or address["state"]
         return result | {"address": address, "user_id": USER_ID.format(**name)}
     return result
 
@@ -384,7 +399,7 @@ def _read(text: str) -> Any:
         found = json.loads(text)
     except ValueError:
         return text
-    if isinstance(found, dict) and "saved_passengers" in found and "user_id" in found:
+    if isinstance(found, dict) and "payment_methods" in found and "user_id" in found:
         found["user_id"] = USER_ID.format(**found["name"])
     return found
 
@@ -392,6 +407,103 @@ def _read(text: str) -> Any:
 def _trips(pairs: Any) -> list[list[tuple[str, str]]]:
     """Flights and days, without what is on offer."""
     return [[(leg["flight_number"], leg["date"]) for leg in pair] for pair in pairs]
+
+
+async def shop_replayed(bare: Sandbox, dialogues: Sequence[str]) -> dict[str, Any]:
+    """Recorded dialogues with the shop's original tools. They hold results but no calls, which are told from them: an
+    order that is cancelled for a reason was cancelled for that reason."""
+    classes: Counter[tuple[str, str]] = Counter()
+    for number, dialogue in enumerate(dialogues):
+        customer = Customer(Topic(id=f"dialogue-{number}", description="Anything."), PERSONA, 0)
+        async with bare.environment().open(customer) as session:
+            for recorded in _results(dialogue):
+                action = await _told(session, recorded)
+                if action is None:
+                    continue
+                here = _read(await session.call(_call(action)))
+                alike = same(here, _without_order(_as_now(recorded))) or same(_without_order(here), _as_now(recorded))
+                classes[action.tool, "the same" if alike else "other"] += 1
+    total = classes.total()
+    return {
+        "dialogues": len(dialogues),
+        "results": total,
+        "the same": sum(count for (_, kind), count in classes.items() if kind == "the same") / total,
+        "classes": {f"{tool}: {kind}": count for (tool, kind), count in sorted(classes.items())},
+    }
+
+
+def _results(dialogue: str) -> Iterator[dict[str, Any]]:
+    """What tools gave, where it is an object."""
+    for line in re.split(r"\n(?=(?:user|assistant|tool): )", dialogue):
+        if line.startswith("tool: {"):
+            yield json.loads(line.removeprefix("tool: "))
+
+
+async def _told(session: Session, recorded: dict[str, Any]) -> Action | None:
+    """The call that gave a result; None where it cannot be told."""
+    if "variants" in recorded:
+        return Action("get_product_details", {"product_id": recorded["product_id"]})
+    if "payment_methods" in recorded:
+        user = (await session.call(_call(Action("find_user_id_by_email", {"email": recorded["email"]})))).strip()
+        return await _moved(session, "user_id", user, recorded, "get_user_details", "modify_user_address")
+    if "order_id" not in recorded:
+        return Action("list_all_product_types")
+    number = recorded["order_id"]
+    now = _read(await session.call(_call(Action("get_order_details", {"order_id": number}))))
+    changed = {name for name in recorded if not same(recorded[name], now.get(name))}
+    order = {"order_id": number}
+    match sorted(changed):
+        case ["cancel_reason", *_]:
+            return Action("cancel_pending_order", order | {"reason": recorded["cancel_reason"]})
+        case ["return_items", *_]:
+            given = {"item_ids": recorded["return_items"], "payment_method_id": recorded["return_payment_method_id"]}
+            return Action("return_delivered_order_items", order | given)
+        case ["exchange_items", *_]:
+            pairs = await _pairs(session, now, recorded["exchange_items"], recorded["exchange_new_items"])
+            given = {**pairs, "payment_method_id": recorded["exchange_payment_method_id"]}
+            return Action("exchange_delivered_order_items", order | given)
+        case ["items", *_] | ["payment_history", "status"]:
+            swaps = list(zip(now["items"], recorded["items"], strict=True))
+            swapped = [(old, new) for old, new in swaps if old != new] or swaps
+            given = {
+                "item_ids": [old["item_id"] for old, _ in swapped],
+                "new_item_ids": [new["item_id"] for _, new in swapped],
+                "payment_method_id": recorded["payment_history"][-1]["payment_method_id"],
+            }
+            return Action("modify_pending_order_items", order | given)
+        case ["payment_history"]:
+            method = recorded["payment_history"][-2]["payment_method_id"]
+            return Action("modify_pending_order_payment", order | {"payment_method_id": method})
+    return await _moved(session, "order_id", number, recorded, "get_order_details", "modify_pending_order_address")
+
+
+async def _moved(session: Session, by: str, key: str, recorded: Mapping[str, Any], look: str, move: str) -> Action:
+    """A look at something, or a change of its address."""
+    now = _read(await session.call(_call(Action(look, {by: key}))))
+    address = _as_now(dict(recorded))["address"]
+    return Action(look, {by: key}) if now["address"] == address else Action(move, {by: key} | address)
+
+
+async def _pairs(session: Session, order: Mapping[str, Any], old: list[str], new: list[str]) -> dict[str, list[str]]:
+    """Which of the new items is for which of the old: the one of the same product."""
+    products = {item["item_id"]: item["product_id"] for item in order["items"]}
+    left, found = list(new), []
+    for item in old:
+        look = _call(Action("get_product_details", {"product_id": products[item]}))
+        variants = _read(await session.call(look))["variants"]
+        found.append(left.pop(next(at for at, one in enumerate(left) if one in variants)))
+    return {"item_ids": old, "new_item_ids": found}
+
+
+def _without_order(result: Any) -> Any:
+    """The original put the new items in an order of their own; here they stand with the old ones."""
+    if isinstance(result, dict) and "exchange_new_items" in result:
+        return result | {"exchange_new_items": sorted(result["exchange_new_items"])}
+    return result
+
+
+def _call(action: Action) -> ToolCall:
+    return ToolCall("1", action.tool, json.dumps(action.arguments))
 
 
 def show_recorded(found: Mapping[str, Any]) -> None:
