@@ -158,7 +158,7 @@ async def main() -> int:
         told = [json.loads(line)["messages_display"] for line in dialogues.read_text("utf-8").splitlines()]
         figures["dialogues"] = found = await shop_replayed(bare, told[:: 3 if quick() else 1])
         print(
-            f"\ndialogues: {found['results']} results of {found['dialogues']}; {found['the same']:.1%} come out the same"
+            f"\ndialogues: {found['results']} results of {found['dialogues']}; {found['the same']:.1%} are the same here"
         )
         for kind, count in found["classes"].items():
             print(f"  {kind:80}{count:>6}")
