@@ -38,14 +38,14 @@ def list_(
         for spec in domain.tools:
             typer.echo(orjson.dumps(spec.model_dump(), option=orjson.OPT_INDENT_2).decode())
         return
-    rows = [(spec.name, ", ".join(_parameters(spec.parameters)), spec.description) for spec in domain.tools]
-    tables.show(("tool", "arguments (* needed)", "what it is for"), rows)
     if not domain.tools:
         typer.echo(
             f"{domain.name} has no tools. Name them in the domain's file, or say what stands behind them in [tools]."
         )
-    else:
-        typer.echo(f"Behind them: {stands(loaded.settings, loaded.folder)}")
+        return
+    rows = [(spec.name, ", ".join(_parameters(spec.parameters)), spec.description) for spec in domain.tools]
+    tables.show(("tool", "arguments (* needed)", "what it is for"), rows)
+    typer.echo(f"Behind them: {stands(loaded.settings, loaded.folder)}")
 
 
 def _parameters(schema: dict[str, object]) -> list[str]:
@@ -72,19 +72,24 @@ def call(
 
     from preceptor.settings.project import Project
 
-    told, failed = anyio.run(_called, Project.load(project, overrides or ()), name, arguments, topic)
+    told, why = anyio.run(_called, Project.load(project, overrides or ()), name, arguments, topic)
     typer.echo(told)
-    if failed:
-        typer.echo(failed, err=True)
+    if why:
+        typer.echo(f"preceptor: It failed: {why}.", err=True)
         raise typer.Exit(1)
 
 
 async def _called(project: "Project", name: str, arguments: str, topic: str | None) -> tuple[str, str]:
+    """What the agent is told, and if it failed, why."""
     from preceptor.dialogue.customers import visitor
+    from preceptor.dialogue.tools.toolbox import WORDS, Toolbox
     from preceptor.llm.messages import ToolCall
-    from preceptor.settings.tools import mishaps
 
     domain = project.equipped()
     async with project.environment(domain) as environment, environment.open(visitor(domain, topic)) as session:
         told = await session.call(ToolCall("by-hand", name, arguments))
-        return told, mishaps(environment)
+    if not isinstance(environment, Toolbox) or not environment.use.failed:
+        return told, ""
+    ((tool, why),) = environment.use.failed
+    about = environment.use.about.get((tool, why))
+    return told, f"{WORDS[why]}{f', {about}' if about else ''}"

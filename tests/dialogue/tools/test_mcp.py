@@ -1,5 +1,6 @@
 """An MCP server written with the official package as the tool side, over stdio and over streamable HTTP."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -10,13 +11,27 @@ from pathlib import Path
 import anyio
 import pytest
 
-from preceptor.dialogue.domain import ToolSpec
+from preceptor.dialogue.agents import ModelAgent
+from preceptor.dialogue.conversation import Turn
+from preceptor.dialogue.customers import Voice, draw_customers
+from preceptor.dialogue.domain import Domain, ToolSpec
+from preceptor.dialogue.rollout import Rollout
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.dialogue.tools.mcp import Address, Command, McpTools, Sharing, opened
+from preceptor.dialogue.tools.toolbox import Toolbox
 from preceptor.errors import ToolFailed, UserError
+from preceptor.llm.messages import Message, Reply, ToolCall
+from preceptor.llm.scripted import ScriptedModel
 
 pytestmark = pytest.mark.anyio
 CLERK = Path(__file__).with_name("clerk.py")
+DOMAIN = {
+    "name": "Desk",
+    "role": "You answer customers.",
+    "goal": "Help them.",
+    "topics": [{"id": "bill", "description": "Your bill is wrong."}],
+    "personas": [{"id": "calm", "description": "You are calm."}],
+}
 ONE, OTHER = Visit("co-1", "cu-1", "bill", 4), Visit("co-2", "cu-1", "bill", 4)
 
 
@@ -45,6 +60,10 @@ def address() -> Iterator[Address]:
         running.wait()
 
 
+def say(message: str, ends: str = "no") -> str:
+    return json.dumps({"message": message, "ends": ends})
+
+
 async def call(tools: McpTools, name: str, visit: Visit = ONE, **arguments: object) -> str:
     await tools.ready(visit)
     return await tools.call(name, arguments, visit, "k")
@@ -67,18 +86,39 @@ async def served(tools: McpTools) -> None:
     assert '"notes": 2' in await call(tools, "add_note", OTHER, text="b"), "all conversations share the server"
 
 
+async def talked(tools: McpTools) -> None:
+    """A conversation whose agent acts through the server."""
+    customer = ScriptedModel("customer", [say("Where is 7?"), say("Thanks", "resolved")])
+    asked = Reply(Message("assistant", "", (ToolCall("c1", "get_order", '{"number": 7}'),)), finish="tool_calls")
+    agent = ScriptedModel("agent", [asked, "It was sent on Monday."])
+    domain = Domain.model_validate(DOMAIN | {"tools": [spec.model_dump() for spec in await tools.specs()]})
+    async with Toolbox(domain.tools, tools, trusted=False) as box:
+        rollout = Rollout(Voice(customer, domain), environment=box)
+        conversation = await rollout.play(ModelAgent(agent, domain), draw_customers(domain, 1, seed=1)[0])
+    assert conversation.ending == "resolved"
+    assert conversation.turns[2] == Turn("tool", "Order 7 was sent on Monday.", tool_call_id="c1")
+    assert [tool.name for tool in agent.requests[0].tools] == ["get_order", "add_note", "die", "whoami"]
+    assert agent.requests[1].messages[-1].role == "tool"
+
+
 async def test_over_stdio(command: Command) -> None:
     async with opened(McpTools(command)) as tools:
         await served(tools)
+        await talked(tools)
 
 
 async def test_over_streamable_http(address: Address) -> None:
     async with opened(McpTools(address)) as tools:
         await served(tools)
+        await talked(tools)
 
 
-async def test_a_server_that_dies_fails_the_call_and_is_begun_with_anew(command: Command) -> None:
+async def test_a_server_that_dies_fails_the_call_and_is_begun_with_anew(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_OURS", "hunter2")
     async with opened(McpTools(command)) as tools:
+        assert await call(tools, "whoami") == "t0ken, no secret, tools", "it is given what was said, and nothing else"
         await call(tools, "add_note", text="a")
         with pytest.raises(ToolFailed, match="not known whether this was done") as failed:
             await call(tools, "die")
@@ -109,14 +149,6 @@ async def test_a_process_for_each_conversation_and_no_more_of_them_than_allowed(
             await anyio.lowlevel.checkpoint()
             assert '"notes": 2' in await call(tools, "add_note", ONE, text="c")
             await tools.leave(ONE)
-
-
-async def test_a_server_knows_nothing_of_our_surroundings_but_what_it_is_given(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SECRET_OF_OURS", "hunter2")
-    async with opened(McpTools(command)) as tools:
-        assert await call(tools, "whoami") == "t0ken, no secret, tools"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ class Use:
         if fault is not None:
             self.failed[tool, fault.why] += 1
             if fault.about:
-                self.about.setdefault((tool, fault.why), fault.about)
+                self.about.setdefault((tool, fault.why), fault.about.rstrip("."))
 
     def __str__(self) -> str:
         """A sentence; empty where nothing failed."""
