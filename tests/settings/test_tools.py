@@ -1,6 +1,8 @@
 """From the settings to what stands behind a domain's tools; and a run that is killed while a tool is at work."""
 
 import io
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -235,3 +237,15 @@ async def test_a_conversation_is_taken_up_without_doing_again_what_was_done(tmp_
                 turns = (*turns, Turn("agent", "", (call,)), Turn("tool", result, tool_call_id="c1"))
         assert [turn.text for turn in turns if turn.party == "tool"] == ["booked Monday", "booked Tuesday"]
         assert len((tmp_path / "booked.txt").read_text().splitlines()) == lines
+
+
+def test_what_the_documentation_shows_is_what_happens(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tools.md").read_text("utf-8")
+    program, shown = (re.findall(rf"^```{kind}\n(.*?)^```", page, re.M | re.S)[0] for kind in ("python", "console"))
+    (folder / "tools.py").write_text(program)
+    asked = [block.partition("\n") for block in shown.split("$ preceptor ")[1:]]
+    assert len(asked) == 4
+    for words, _, told in asked:
+        run([*shlex.split(words), "--project", str(folder)])
+        out, err = capfd.readouterr()
+        assert out + err == told

@@ -68,7 +68,7 @@ def export(
     from preceptor.settings.project import Project
 
     loaded = Project.load(project, overrides or ())
-    domain = loaded.domain()
+    domain = loaded.equipped()
     with loaded.database() as db:
         served = _served(db, run, arm or ())
         guidance = _guidance(loaded.library(db), served) if with_guidance else None

@@ -78,7 +78,7 @@ class Kept(pydantic.BaseModel):
             )
         return cls(
             settings=project.resolved(),
-            domain=project.domain(),
+            domain=project.equipped(),
             strategy=strategy,
             base=_beside(guidance, strategy),
             placement=guidance.placement,
