@@ -147,7 +147,7 @@ class JudgeRun:
 
 def briefing(project: Project, ratings: Ratings) -> Domain:
     """The goal and policy conversations are judged by."""
-    domain = project.domain()
+    domain = project.equipped()
     return domain.model_copy(update=NEUTRAL) if ratings.foreign else domain
 
 
