@@ -157,9 +157,7 @@ async def main() -> int:
         bare = Sandbox.load(args.data / "tau2" / "retail" / "db.json", ROOT / "examples" / "retail" / "tools.py")
         told = [json.loads(line)["messages_display"] for line in dialogues.read_text("utf-8").splitlines()]
         figures["dialogues"] = found = await shop_replayed(bare, told[:: 3 if quick() else 1])
-        print(
-            f"\ndialogues: {found['results']} results of {found['dialogues']}; {found['the same']:.1%} are the same here"
-        )
+        print(f"\ndialogues: {found['results']} results of {found['dialogues']}; {found['the same']:.1%} the same")
         for kind, count in found["classes"].items():
             print(f"  {kind:80}{count:>6}")
         targets["results in recorded dialogues are the same"] = found["the same"] == 1

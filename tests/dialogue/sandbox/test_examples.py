@@ -43,9 +43,10 @@ async def test_gold_actions_pass_every_task_and_doing_nothing_what_asks_for_noth
     tools = ROOT / "examples" / name / "tools.py"
     sandbox = Sandbox.load(DATA / name / "db.json", tools, DATA / name / "tasks_train.json")
     passed = nothing = 0
+    tools_of = sandbox.environment()
     for customer in sandbox.customers(PERSONA):
         task = sandbox.tasks[customer.topic.id]
-        async with sandbox.environment().open(customer) as session:
+        async with tools_of.open(customer) as session:
             outcome = session.outcome(Conversation((Turn("agent", "I am sorry."),)))
             nothing += outcome is not None and outcome.passed
             for action in task.actions or ():

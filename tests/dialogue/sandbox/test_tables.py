@@ -35,6 +35,8 @@ def test_rows_that_are_read_are_plain_data_that_cannot_be_changed() -> None:
     for change in changes:
         with pytest.raises(TypeError, match="edit"):
             change()
+    assert type(copy.copy(row)) is dict
+    assert type(copy.copy(row["notes"])) is list
     own = copy.deepcopy(row)
     own["notes"].append({"by": "Bob"})
     assert row == DATA["hires"]["h1"]
@@ -98,6 +100,8 @@ def test_a_patch_goes_into_rows_and_adds_and_takes_away() -> None:
     tables.patch({"hires": {"h1": {"days": 5}, "h2": None, "h4": {"thing": "van"}, "h8": None}})
     assert tables["hires"]["h1"] == {**DATA["hires"]["h1"], "days": 5}
     assert list(tables["hires"]) == ["h1", "h4"]
+    with pytest.raises(SettingsError, match="no fields"):
+        JsonStore({"t": {"a": 1}}).copy().patch({"t": {"a": {"n": 1}}})
     with pytest.raises(SettingsError, match=r"'hire'.*hires, prices"):
         tables.patch({"hire": {}})
 

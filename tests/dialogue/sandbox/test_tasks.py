@@ -1,10 +1,13 @@
 """Files of tasks: our own form and tau2-bench's."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from preceptor.dialogue.tools.sandbox.tasks import Action, load_tasks, parse_tasks
 from preceptor.errors import NotFound, SettingsError
@@ -99,6 +102,24 @@ def test_tau2s_basis_says_what_counts() -> None:
 )
 def test_what_is_wrong_is_said(data: object, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
+        parse_tasks(data, "here")
+
+
+WORDS = some.sampled_from(["id", "customer", "actions", "patch", "user_scenario", "instructions", "initial_state", "a"])
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | WORDS,
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+LIKE_TASKS = some.fixed_dictionaries({}, optional=dict.fromkeys([*TAU2, "customer", "actions", "patch"], JSON))
+
+
+@settings(max_examples=50)
+@given(some.lists(LIKE_TASKS, max_size=2))
+def test_whatever_is_in_a_file_it_is_read_or_refused(data: list[dict[str, Any]]) -> None:
+    with suppress(SettingsError):
         parse_tasks(data, "here")
 
 

@@ -25,6 +25,9 @@ class Frozen(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
+    def __copy__(self) -> dict[str, Any]:
+        return dict(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
         return {key: copy.deepcopy(value, memo) for key, value in self.items()}
 
@@ -34,6 +37,9 @@ class FrozenList(list[Any]):
 
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+
+    def __copy__(self) -> list[Any]:
+        return list(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
         return [copy.deepcopy(value, memo) for value in self]
@@ -156,7 +162,7 @@ class Tables(Mapping[str, Table]):
         return result
 
     def patch(self, patch: Patch) -> None:
-        """Raises: SettingsError: there is no such table."""
+        """Raises: SettingsError: there is no such table, or a row has no fields."""
         self.change(lambda _: self._patch(patch))
 
     def _patch(self, patch: Patch) -> None:
@@ -169,7 +175,10 @@ class Tables(Mapping[str, Table]):
                     if key in table:
                         table.remove(key)
                 elif key in table:
-                    _merge(table.edit(key), fields)
+                    row = table.edit(key)
+                    if not isinstance(row, dict):
+                        raise SettingsError(f"Row {key!r} of table {name!r} has no fields that could be set.")
+                    _merge(row, fields)
                 else:
                     table.add(key, fields)
 

@@ -164,8 +164,12 @@ class _Criteria(_Loose):
     reward_basis: list[str] = pydantic.Field(default_factory=lambda: ["DB", "COMMUNICATE"])
 
 
+class _Data(_Loose):
+    agent_data: dict[str, dict[str, dict[str, Any] | None]] | None = None
+
+
 class _Initial(_Loose):
-    initialization_data: dict[str, Any] | None = None
+    initialization_data: _Data | None = None
     initialization_actions: list[dict[str, Any]] | None = None
     message_history: list[Any] | None = None
 
@@ -187,7 +191,7 @@ class _Tau2(_Loose):
             )
         return Task(
             Topic(id=_slug(self.id), description=self.user_scenario.text()),
-            (begun.initialization_data or {}).get("agent_data") or {},
+            (begun.initialization_data or _Data()).agent_data or {},
             tuple(_prepared(one) for one in begun.initialization_actions or ()),
             tuple(Action(action.name, action.arguments) for action in gold) if "DB" in criteria.reward_basis else None,
             # Where the basis has a model judge what was said (NL_ASSERTION), these are the same wants, told exactly.
