@@ -9,6 +9,8 @@ A conversation passes when its end state is right, what had to be told was told,
 pass^1 is the share of conversations that pass, pass^4 the chance that four of one customer's all do (unbiased, Yao et
 al., arXiv 2406.12045). Gaps closed are (with library - alone) / (teacher - alone).
 
+Beside the shipped world, worlds drawn from seeds (`invented_world`), which nobody wrote and nobody tuned to.
+
 QUICK=1 runs a smaller form. Prints a table and, as its last line, a JSON object.
 """
 
@@ -29,6 +31,7 @@ import anyio
 from bench_teaching import Oracle
 from classroom import ALONE, TAUGHT, TEACHER, Classroom
 from desk import aligned, quick
+from invented_world import invented
 from learned import coverage, harmful, needs
 from preceptor import PreceptorError, Teaching, evaluate
 from preceptor.dialogue.agent import Agent
@@ -42,6 +45,7 @@ from preceptor.simulated.world import AgentProfile
 
 ORACLE, NOTHING = "oracle", "does nothing"
 ARMS = (ALONE, TAUGHT, TEACHER, ORACLE, NOTHING)
+INVENTED = "invented "
 Figures = dict[str, float | None]
 
 
@@ -50,7 +54,7 @@ class Job:
     """One teaching run and its evaluation."""
 
     world: str
-    """A shipped world, or a world file."""
+    """A shipped world, a world file, or ``invented`` with a seed."""
     settings: Teaching
     unseen: int
     trials: int
@@ -62,7 +66,9 @@ class Job:
 
 async def lesson(job: Job) -> Figures:
     """Teach and measure."""
-    room = Classroom.open(job.world, job.unseen, job.settings.seed, max_turns=job.settings.max_turns)
+    seed = job.world.removeprefix(INVENTED)
+    world = invented(int(seed)) if seed != job.world else job.world
+    room = Classroom.open(world, job.unseen, job.settings.seed, max_turns=job.settings.max_turns)
     truth = Truth(room.world)
     profile = room.world.profile(room.world.roles["student"])
     assert isinstance(profile, AgentProfile)
@@ -177,6 +183,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     few = quick()
     parser.add_argument("--worlds", nargs="+", default=["parcels"], help="shipped worlds with tools, or world files")
+    parser.add_argument(
+        "--invented", type=int, nargs="*", default=[] if few else [1, 2], help="seeds of invented worlds"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0] if few else [0, 1])
     parser.add_argument("--customers", type=int, default=120 if few else 250, help="taught with, per iteration")
     parser.add_argument("--iterations", type=int, default=3 if few else 5)
@@ -188,6 +197,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    worlds = dict.fromkeys(args.worlds, args.seeds) | {f"{INVENTED}{seed}": args.seeds[:1] for seed in args.invented}
     jobs = [
         Job(
             world,
@@ -195,8 +205,8 @@ def main() -> None:
             args.unseen,
             args.trials,
         )
-        for world in args.worlds
-        for seed in args.seeds
+        for world, seeds in worlds.items()
+        for seed in seeds
     ]
     try:
         measured = measure(jobs, args.workers)

@@ -58,7 +58,7 @@ class Classroom:
     @classmethod
     def open(
         cls,
-        world: str,
+        world: str | World,
         unseen: int,
         seed: int,
         *,
@@ -66,9 +66,9 @@ class Classroom:
         teacher: str | None = None,
         max_turns: int = 8,
     ) -> Classroom:
-        """`world`: a shipped one or a file; `unseen`: how many customers; `student` and `teacher`: profiles, the
-        world's own when not given."""
-        loaded = load_world(world)
+        """`world`: one that is loaded, a shipped one or a file; `unseen`: how many customers; `student` and `teacher`:
+        profiles, the world's own when not given."""
+        loaded = load_world(world) if isinstance(world, str) else world
         domain = Domain.parse(loaded.domain, loaded.name)
         environment = WorldTools(loaded) if loaded.tools else NoTools()
         cast = models(loaded)
