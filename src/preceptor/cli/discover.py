@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from preceptor.llm.stopping import Stop
     from preceptor.logs.discovery import Discovery
     from preceptor.settings.proposals import Written
 
@@ -43,6 +42,7 @@ def discover(
     Proposes topics and personas for domain.yaml, with how many conversations each stands for, so that simulated
     customers come as the real ones do. Nothing that is there is changed.
     """
+    from preceptor.cli.running import listen
     from preceptor.errors import UserError
     from preceptor.logs.grouping import Bounds
     from preceptor.settings.discovering import look, name_subjects
@@ -63,7 +63,7 @@ def discover(
 
             found = look(loaded, db, sources or (), bounds=Bounds(fewest, most), seed=seed, tell=tell)
         if name_with == "teacher":
-            found, notes = name_subjects(loaded, db, found, _listen)
+            found, notes = name_subjects(loaded, db, found, listen)
             for note in notes:
                 typer.echo(note, err=True)
     written = put(found, write) if write is not None else None
@@ -72,17 +72,6 @@ def discover(
         return
     _show(found)
     _next(written)
-
-
-def _listen(stop: "Stop") -> None:
-    """Ctrl-C once finishes what is in flight and goes on with what was named, twice ends at once."""
-    import asyncio
-
-    from preceptor.cli.running import Interrupts
-
-    task = asyncio.current_task()
-    assert task is not None
-    Interrupts().listen(stop, task.cancel)
 
 
 def _progress() -> "AbstractContextManager[Progress]":

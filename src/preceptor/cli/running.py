@@ -114,6 +114,13 @@ class Interrupts:
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, hear)
 
 
+def listen(stop: "Stop") -> None:
+    """For what goes on without the answers it does not get: Ctrl-C once finishes what is in flight, twice ends it."""
+    task = asyncio.current_task()
+    assert task is not None
+    Interrupts().listen(stop, task.cancel)
+
+
 async def _run(job: Job[T], providers: "Providers", interrupts: Interrupts, *, json: bool) -> T:
     from preceptor.llm.prices import NOTHING
     from preceptor.llm.stopping import Stop

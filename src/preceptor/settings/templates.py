@@ -1,7 +1,7 @@
 """New projects: a commented preceptor.toml and domain.yaml that run as they are on a simulated world."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from preceptor.simulated.world import World, shipped_names
 DOMAIN_FILE = "domain.yaml"
 Sections = Mapping[str, Mapping[str, Any]]
 """Settings by section name."""
+HEAD = "# Who the agent works for. Every text here is read by models: write as you would to a new colleague."
+_NO_NOTES: Mapping[str, Sequence[str]] = {}
 
 
 def names() -> tuple[str, ...]:
@@ -39,14 +41,24 @@ def write(folder: Path, template: str, changes: Sections | None = None, topics: 
         raise NotFound(f"There is no template {template!r}; there are: {', '.join(names())}.")
     world = World.shipped(template)
     domain = {**world.domain, "topics": world.domain["topics"][:topics]}
-    texts = {folder / FILE: settings_text(world, changes), folder / DOMAIN_FILE: domain_text(domain)}
+    return put({folder / FILE: settings_text(world, changes), folder / DOMAIN_FILE: domain_text(domain)})
+
+
+def put(texts: Mapping[Path, str]) -> tuple[Path, ...]:
+    """Write new files, all or none; folders are made if need be.
+
+    Raises:
+        Conflict: one of the files is there already; nothing was written.
+        UserError: they cannot be written.
+    """
     for path in texts:
         if path.exists():
             raise Conflict(f"{str(path)!r} is there already and was left alone. Choose another name, or move it away.")
     try:
         _write(texts)
     except OSError as fault:
-        raise UserError(f"The project cannot be written to {str(folder)!r}: {fault.strerror}.") from None
+        where = next(iter(texts)).parent
+        raise UserError(f"The project cannot be written to {str(where)!r}: {fault.strerror}.") from None
     return tuple(texts)
 
 
@@ -58,13 +70,14 @@ def settings_text(world: World, changes: Sections | None = None) -> str:
     return commented({**played, **(changes or {})})
 
 
-def domain_text(domain: Mapping[str, Any]) -> str:
-    """domain.yaml: the mapping with a comment before each key."""
+def domain_text(domain: Mapping[str, Any], head: str = HEAD, notes: Mapping[str, Sequence[str]] = _NO_NOTES) -> str:
+    """domain.yaml: the mapping with a comment before each key. `notes`: lines of comment more, by key."""
     Domain.parse(domain, "The template's domain")
-    parts = [_HEAD]
+    parts = [head]
     for key, comment in _COMMENTS.items():
         body = _yaml(key, domain[key]) if domain.get(key) else textwrap.indent(_EXAMPLES[key], "# ")
-        parts.append(f"{textwrap.fill(comment, 100, initial_indent='# ', subsequent_indent='# ')}\n{body}")
+        told = textwrap.fill(comment, 100, initial_indent="# ", subsequent_indent="# ")
+        parts.append("\n".join([told, *(f"# {note}" for note in notes.get(key, ())), body]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -89,7 +102,6 @@ class _Indented(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-_HEAD = "# Who the agent works for. Every text here is read by models: write as you would to a new colleague."
 _COMMENTS = {
     "name": "The company or desk, as customers know it.",
     "role": "Who the agent is; opens its system message.",
