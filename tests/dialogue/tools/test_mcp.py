@@ -37,7 +37,7 @@ ONE, OTHER = Visit("co-1", "cu-1", "bill", 4), Visit("co-2", "cu-1", "bill", 4)
 
 @pytest.fixture
 def command() -> Command:
-    return Command((sys.executable, str(CLERK)), {"CLERK_TOKEN": "t0ken"}, CLERK.parent)
+    return Command((sys.executable, str(CLERK)), {"CLERK_TOKEN": "t0ken-0815"}, CLERK.parent)
 
 
 @pytest.fixture
@@ -118,7 +118,9 @@ async def test_a_server_that_dies_fails_the_call_and_is_begun_with_anew(
 ) -> None:
     monkeypatch.setenv("SECRET_OF_OURS", "hunter2")
     async with opened(McpTools(command)) as tools:
-        assert await call(tools, "whoami") == "t0ken, no secret, tools", "it is given what was said, and nothing else"
+        assert await call(tools, "whoami") == "[key], no secret, tools", (
+            "it is given what was said, tells nobody, and no more"
+        )
         await call(tools, "add_note", text="a")
         with pytest.raises(ToolFailed, match="not known whether this was done") as failed:
             await call(tools, "die")

@@ -1,6 +1,8 @@
 """Python functions as tools."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -121,6 +123,41 @@ async def test_what_a_function_says_is_told_and_what_it_lets_slip_is_not(desk: P
     assert str(failed.value) == "The tool failed."
     assert failed.value.why == "broken"
     assert failed.value.about.startswith("KeyError (desk.py, line ")
+
+
+async def test_a_function_that_ends_the_program_ends_its_call_only(tmp_path: Path) -> None:
+    text = "import sys\ndef stop(): sys.exit(3)\nasync def halt(): sys.exit(3)\ndef next_(): raise StopIteration\n"
+    (tmp_path / "desk.py").write_text(text)
+    tools = PythonTools.load("desk.py", tmp_path)
+    for name in ("stop", "halt", "next_"):
+        with pytest.raises(ToolFailed) as failed:
+            await tools.call(name, {}, HERE, "k")
+        assert failed.value.why == "broken"
+
+
+def test_a_function_that_hangs_does_not_keep_the_program_from_ending(tmp_path: Path) -> None:
+    (tmp_path / "desk.py").write_text("import time\ndef hang(): time.sleep(600)\n")
+    program = f"""
+import anyio
+from pathlib import Path
+from preceptor import Visit
+from preceptor.dialogue.tools.python import PythonTools
+
+async def main():
+    tools = PythonTools.load("desk.py", Path({str(tmp_path)!r}))
+    with anyio.move_on_after(0.05):
+        await tools.call("hang", {{}}, Visit("co", "cu", "t", 0), "k")
+
+anyio.run(main)
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+async def test_what_is_no_text_is_written_as_json(tmp_path: Path) -> None:
+    text = "def odd(): return {1: {2}, 'b': bytes([255]), 'f': float('nan'), 'o': slice}\n"
+    (tmp_path / "desk.py").write_text(text)
+    told = json.loads(await PythonTools.load("desk.py", tmp_path).call("odd", {}, HERE, "k"))
+    assert told == {"1": [2], "b": "_w==", "f": "NaN", "o": "<class 'slice'>"}
 
 
 async def test_a_module_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

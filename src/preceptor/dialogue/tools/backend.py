@@ -1,11 +1,23 @@
 """What stands behind tools: one small contract for all kinds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.outcome import Outcome
+
+HIDDEN = "[key]"
+_SHORTEST = 8
+"""Characters of a value that is taken for a secret: what is shorter stands in texts by chance."""
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """A text without what was given to whoever wrote it and is nobody else's to know."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, HIDDEN)
+    return text
 
 
 @dataclass(frozen=True)

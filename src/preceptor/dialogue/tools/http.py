@@ -8,12 +8,11 @@ import orjson
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.outcome import Outcome
-from preceptor.dialogue.tools.backend import Visit
+from preceptor.dialogue.tools.backend import Visit, without
 from preceptor.errors import ToolFailed, UserError
 
 LONGEST = 1_000_000
 """Bytes of an answer that are read at most."""
-HIDDEN = "[key]"
 
 
 class HttpTools:
@@ -47,9 +46,7 @@ class HttpTools:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
             said = "The tool's server went away. It is not known whether this was done."
             raise ToolFailed(said, "unreachable", type(fault).__name__) from None
-        text = body.decode("utf-8", "replace")
-        if self._key:
-            text = text.replace(self._key, HIDDEN)
+        text = without(body.decode("utf-8", "replace"), [self._key])
         if response.is_success:
             return text
         if response.is_client_error and (said := _refusal(text)):

@@ -20,7 +20,7 @@ import pydantic_core
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import ToolSpec
 from preceptor.dialogue.outcome import Outcome
-from preceptor.dialogue.tools.backend import Visit
+from preceptor.dialogue.tools.backend import Visit, without
 from preceptor.errors import NotFound, ToolFailed, UserError
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class Command:
     """Given to it beside what every program needs (PATH, HOME…); nothing else of ours is."""
     folder: Path = Path()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What it knows of us and nobody is to be told."""
+        return tuple(self.variables.values())
+
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["Client"]:
         """Raises: PreceptorError: it does not start, with the last it wrote to its error output."""
@@ -56,7 +61,10 @@ class Command:
         asked = StdioServerParameters(command=self.words[0], args=list(self.words[1:]), env=variables, cwd=place)
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             what = f"{self.words[0]!r} cannot be started as an MCP server"
-            async with _explained(what, lambda: _last(errors)), Client(stdio_client(asked, errlog=errors)) as client:
+            async with (
+                _explained(what, lambda: without(_last(errors), self.secrets)),
+                Client(stdio_client(asked, errlog=errors)) as client,
+            ):
                 yield client
 
 
@@ -68,6 +76,11 @@ class Address:
     key: str = ""
     """Sent as bearer token; empty for none."""
     timeout: float = 30.0
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What it knows of us and nobody is to be told."""
+        return (self.key,)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["Client"]:
@@ -140,7 +153,7 @@ class McpTools:
             raise
         except Exception as fault:
             raise await self._failed(line, fault) from fault
-        said = _text(result)
+        said = without(_text(result), self._server.secrets)
         if result.is_error:
             raise ToolFailed(said or "The tool failed.")
         return said
@@ -172,7 +185,7 @@ class McpTools:
         from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 
         if isinstance(fault, MCPError) and fault.code not in (CONNECTION_CLOSED, REQUEST_TIMEOUT):
-            return ToolFailed(fault.message)
+            return ToolFailed(without(fault.message, self._server.secrets))
         self.restarts += 1
         await line.close()
         said = "The tool's server went away. It is not known whether this was done."

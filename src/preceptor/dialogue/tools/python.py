@@ -1,18 +1,19 @@
 """Python functions as tools: their schema read off signature and docstring, their arguments made what they ask for."""
 
+import asyncio
 import contextlib
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, get_args, get_origin
 
-import anyio.to_thread
 import pydantic
 import pydantic_core
 
@@ -133,15 +134,13 @@ class PythonTools:
         given = function.read(arguments, visit)
         try:
             if inspect.iscoroutinefunction(function.run):
-                result = await function.run(**given)
-            else:
-                # A thread cannot be stopped; one that takes too long is left to itself.
-                result = await anyio.to_thread.run_sync(lambda: function.run(**given), abandon_on_cancel=True)
-            return result if isinstance(result, str) else pydantic_core.to_json(result, fallback=str).decode()
+                return _written(await function.run(**given))
+            return _written(await _aside(lambda: function.run(**given)))
         except ToolFailed:
             raise
-        except Exception as fault:
-            raise ToolFailed("The tool failed.", "broken", f"{type(fault).__name__} {_place(fault)}") from fault
+        except (Exception, SystemExit) as fault:
+            about = f"{type(fault).__name__} {_place(fault)}".strip()
+            raise ToolFailed("The tool failed.", "broken", about) from fault
 
     async def ready(self, visit: Visit) -> None:
         pass
@@ -154,6 +153,39 @@ class PythonTools:
 
     async def aclose(self) -> None:
         pass
+
+
+def _written(result: object) -> str:
+    if isinstance(result, str):
+        return result
+    return pydantic_core.to_json(result, fallback=str, bytes_mode="base64", inf_nan_mode="strings").decode()
+
+
+async def _aside(work: Callable[[], object]) -> object:
+    """Run in a thread of its own that nobody waits for when the process ends: a thread cannot be stopped, and a tool
+    that hangs must not keep a run from ending."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+
+    def settle(result: object, fault: BaseException | None) -> None:
+        if not ended.done():
+            ended.set_result((result, fault))
+
+    def run() -> None:
+        result: object = None
+        fault: BaseException | None = None
+        try:
+            result = work()
+        except BaseException as raised:
+            fault = raised
+        with contextlib.suppress(RuntimeError):  # nobody is there any more
+            loop.call_soon_threadsafe(settle, result, fault)
+
+    threading.Thread(target=run, name="tool", daemon=True).start()
+    result, fault = await ended
+    if fault is not None:
+        raise fault
+    return result
 
 
 def described(doc: str) -> tuple[str, dict[str, str]]:
