@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 FIRST = (
     "Amara",
@@ -222,12 +225,51 @@ class Labelled:
 
 
 def turns(wordings: Path, seed: int, count: int) -> Iterator[Labelled]:
-    """Every other turn holds a datum; kinds in turn, so that each has its share."""
+    """Every other turn holds a datum; kinds in turn, so that each has its share. A file may bring values of its own."""
     rng = random.Random(seed)
-    worded: Mapping[str, Sequence[str]] = json.loads(wordings.read_text("utf-8"))
+    worded = json.loads(wordings.read_text("utf-8"))
+    values: Mapping[str, Any] = worded.pop("values", {})
     kinds = list(DRAWS)
     for n in range(count):
         kind = kinds[n // 2 % len(kinds)] if n % 2 == 0 else "clean"
-        data = DRAWS[kind](rng) if kind != "clean" else ""
+        data = "" if kind == "clean" else _drawn(rng, kind, values) if values else DRAWS[kind](rng)
         text = rng.choice(worded[kind]).replace("{}", data)
         yield Labelled(text, kind, data, "user" if kind != "clean" or rng.random() < 0.5 else "assistant")
+
+
+FORMS = {"#": string.digits, "&": string.ascii_lowercase, "*": "0123456789abcdef"}
+
+
+def _drawn(rng: random.Random, kind: str, values: Mapping[str, Any]) -> str:
+    """By a form of the file's: # a digit, & a small letter, * a hexadecimal digit, {set} a word of a set of its own;
+    where there is none of these, @ a capital."""
+    form = rng.choice(values[kind])
+    if kind == "card":
+        start, length, groups, gap = form.split("|")
+        return _numbered(rng, start, int(length), [int(size) for size in groups], gap)
+    if kind == "iban":
+        country, rest = form.split(":")
+        return _checked(rng, country, _filled(rng, rest))
+    letters = FORMS if "{" in form else FORMS | {"@": string.ascii_uppercase}
+
+    def chosen(match: re.Match[str]) -> str:
+        word = rng.choice(values["sets"][match[1].lower()])
+        plain = re.sub(r"\W", "", word)
+        return plain.lower() if match[2] == "l" else plain.upper() if match[2] == "u" else word
+
+    drawn = "".join(rng.choice(letters[letter]) if letter in letters else letter for letter in form)
+    return re.sub(r"\{(\w+)(?:\.(\w))?\}", chosen, drawn)
+
+
+def _numbered(rng: random.Random, start: str, length: int, groups: Sequence[int], gap: str) -> str:
+    number = start + digits(rng, length - len(start) - 1)
+    total = sum(n * 2 - 9 * (n > 4) if place % 2 == 0 else n for place, n in enumerate(map(int, reversed(number))))
+    number += str(-total % 10)
+    ends = list(accumulate(groups))
+    return gap.join(number[end - size : end] for size, end in zip(groups, ends, strict=True))
+
+
+def _checked(rng: random.Random, country: str, rest: str) -> str:
+    check = 98 - int("".join(str(int(letter, 36)) for letter in f"{rest}{country}00")) % 97
+    whole = f"{country}{check:02}{rest}"
+    return " ".join(whole[n : n + 4] for n in range(0, len(whole), 4)) if rng.random() < 0.5 else whole

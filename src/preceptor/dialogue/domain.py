@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
-import yaml
 
 from preceptor.errors import NotFound, SettingsError
 from preceptor.llm.messages import Tool
+from preceptor.storage.plain import from_yaml
 
 LISTED = 300
 """Characters of a tool's description that teachers are shown; models that may call it are shown all of it."""
@@ -180,13 +180,13 @@ class Domain(_Part):
             NotFound, SettingsError
         """
         try:
-            data = yaml.safe_load(path.read_text("utf-8"))
+            data = from_yaml(path.read_text("utf-8"))
         except FileNotFoundError:
             raise NotFound(f"There is no domain file {str(path)!r}. `preceptor init` writes one.") from None
         except (OSError, UnicodeDecodeError) as fault:
             raise SettingsError(f"{path}: cannot be read: {fault}.") from None
-        except yaml.YAMLError as fault:
-            raise SettingsError(f"{path}: not valid YAML: {' '.join(str(fault).split())}.") from None
+        except ValueError as fault:
+            raise SettingsError(f"{path}: not valid YAML: {fault}.") from None
         if isinstance(data, dict) and isinstance(file := data.get("policy_file"), str):
             data = _with_policy(data, path.parent / file, str(path))
         return cls.parse(data, str(path))
@@ -197,6 +197,6 @@ def _with_policy(data: dict[str, Any], file: Path, origin: str) -> dict[str, Any
         raise SettingsError(f"{origin}: there are both a policy and a policy_file; keep one.")
     try:
         text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
+    except (OSError, ValueError) as fault:
         raise SettingsError(f"{origin}: policy_file {str(file)!r} cannot be read: {fault}.") from None
     return {name: value for name, value in data.items() if name != "policy_file"} | {"policy": text}

@@ -23,6 +23,8 @@ from preceptor.library.trail import Entry, entry_of
 from preceptor.storage.canonical import canonical, content_hash
 
 FOREVER = "9999-12-31"
+_DIGITS = 18
+"""Of the longest number that a database can hold."""
 """Deferred without a day."""
 _DID = {
     "decide": "said {after!r} of",
@@ -55,7 +57,7 @@ class Seen:
             UserError: it is none.
         """
         parts = token.split(".")
-        if len(parts) != 3 or not all(part.isdecimal() for part in parts[:2]):
+        if len(parts) != 3 or not all(part.isdecimal() and len(part) <= _DIGITS for part in parts[:2]):
             raise UserError(f"{token[:60]!r} does not say what was seen. Open the strategy again.")
         return cls(int(parts[0]), int(parts[1]), parts[2])
 

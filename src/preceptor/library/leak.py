@@ -12,7 +12,7 @@ RUN = 8
 """Words in a row that count as copied: shorter runs are the common coin of a trade ("is there anything else I can")."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 NUMBER = re.compile(r"\d(?:[\s().-]?\d){2,}")
 CODE = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{4,}\b", re.IGNORECASE)
 _INTRODUCED = re.compile(

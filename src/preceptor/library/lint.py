@@ -29,12 +29,12 @@ OPPOSED = 0.6
 
 _LINK = re.compile(
     r"\b[a-z]{2,9}:/|www\.|\[\.\]|\(dot\)|"
-    r"\b[\w-]{2,}\.(?:com|net|org|info|biz|xyz|app|dev|online|site|shop|live|link|chat|cloud|"
+    r"\b[\w-]{2,63}\.(?:com|net|org|info|biz|xyz|app|dev|online|site|shop|live|link|chat|cloud|"
     r"(?!(?:an|as|at|be|by|do|go|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we)\b)[a-z]{2})\b|"
-    r"\b[\w-]+\.[a-z]{2,}/\w",
+    r"\b[\w-]{1,63}\.[a-z]{2,24}/\w",
     re.IGNORECASE,
 )
-_EMAIL = re.compile(r"[\w.+-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){5,}")
 _NAMED = re.compile(
     r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\b\.?\s+[A-Z][^\W\d_]+|"
@@ -45,13 +45,13 @@ _NAMED = re.compile(
 )
 """Somebody by title and name, an address, a day of birth, a booking code."""
 _CODE = re.compile(
-    r"`|</?[a-z!][^>]*>|\{\{|\}\}|\$[({]|\w\(\)|\w\(['\"]|\w\.\w+\(|['\"]\s*;|\bor 1\s*=\s*1\b|\|\s*(?:ba)?sh\b|"
+    r"`|</?[a-z!][^>]{0,300}>|\{\{|\}\}|\$[({]|\w\(\)|\w\(['\"]|\w\.\w+\(|['\"]\s*;|\bor 1\s*=\s*1\b|\|\s*(?:ba)?sh\b|"
     r"\w\.(?:exe|bat|ps1|dll)\b|\b(?:rm -|sudo |curl |wget |chmod |powershell\b|eval\(|drop table|javascript:)",
     re.IGNORECASE,
 )
 _ROLE = re.compile(
-    r"^\s*(?:system|assistant|user|human|developer|tool|ai)\s*:|<\|\w+|\|>|\[/?INST\]|<</?SYS>>|"
-    r"^\s*#{2,}\s*(?:system|instruction|response|user|assistant)",
+    r"^[ \t]*(?:system|assistant|user|human|developer|tool|ai)\s*:|<\|\w+|\|>|\[/?INST\]|<</?SYS>>|"
+    r"^[ \t]*#{2,}[ \t]*(?:system|instruction|response|user|assistant)",
     re.IGNORECASE | re.MULTILINE,
 )
 _RULES = (
@@ -217,7 +217,9 @@ def _promises(text: str) -> bool:
     if _SPARED.search(text):
         return True
     for sentence in re.split(r"(?<=[.;!])\s+", text):
-        if any(not _NEGATION.search(sentence[: m.start()]) for p in (_AMOUNT, _PROMISE) for m in p.finditer(sentence)):
+        denied = _NEGATION.search(sentence)
+        bound = denied.end() if denied else len(sentence)
+        if any((m := p.search(sentence)) and m.start() < bound for p in (_AMOUNT, _PROMISE)):
             return True
     return False
 

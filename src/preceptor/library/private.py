@@ -21,6 +21,7 @@ introduces, or a street without a number, slips through. What an agent asked for
 
 import ipaddress
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,16 @@ def _words(name: str) -> frozenset[str]:
 
 
 _I = re.IGNORECASE
-EMAIL = re.compile(r"[\w.+'%-]*[\w+%-]\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:(?:\.|\s?(?:\(dot\)|\[dot\])\s?)[\w-]+)+", _I)
-_EMAIL_WORDS = re.compile(r"\b[\w+-]+(?:(?: dot |\.)[\w+-]+)* at [\w-]+(?: dot [\w-]+)+\b", _I)
-_LINK = re.compile(r"(?:\bhttps?://|\bwww\.|\b(?:[a-z0-9-]+\.)+[a-z]{2,}/)[^\s<>\"'”)\]]*[^\s<>\"'”)\].,;:!?]", _I)
+_BEFORE = 80
+"""Characters before a datum that may say what it is. Like every bound in the expressions below it keeps the time to
+read a text in step with its length: what a stranger sends may be a megabyte of the same three letters."""
+EMAIL = re.compile(
+    r"[\w.+'%-]{0,63}[\w+%-]\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:(?:\.|\s?(?:\(dot\)|\[dot\])\s?)[\w-]+)+", _I
+)
+_EMAIL_WORDS = re.compile(r"\b[\w+-]{1,64}(?:(?: dot |\.)[\w+-]{1,64}){0,4} at [\w-]{1,63}(?: dot [\w-]{1,63})+\b", _I)
+_LINK = re.compile(
+    r"(?:\bhttps?://|\bwww\.|\b(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/)[^\s<>\"'”)\]]*[^\s<>\"'”)\].,;:!?]", _I
+)
 _TOKEN_PART = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[a-zA-Z])[\w-]{12,}|[0-9a-f]{12,}|\d{6,}")
 _PARAMETER = re.compile(r"[?&#;](?!utm_)[\w.\[\]-]+=([^&#\s]{4,})")
 _CREDENTIALS = re.compile(r"://[^/\s@]+@")
@@ -88,7 +96,7 @@ _DOCUMENT = re.compile(
     r"(?:\s+card)?|(?:identity|id)\s+(?:card|document)|social\s+security|ssn|sin|national\s+insurance|ni\s+number"
     r"|tax(?:payer)?\s+(?:id|identification|number)|residence\s+permit|visa\s+(?:no|number|id)|nino)\b"
     + r"[^\d\n!]{0,40}?"
-    + r"\b((?=[A-Z0-9/.-]*\d)[A-Z0-9](?:[A-Z0-9]|[ /.-](?=[A-Z]{0,3}\d)){4,24})\b",
+    + r"\b((?=[A-Z0-9/.-]{0,30}\d)[A-Z0-9](?:[A-Z0-9]|[ /.-](?=[A-Z]{0,3}\d)){4,24})\b",
     _I,
 )
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
@@ -127,7 +135,7 @@ _STREET_LOWER = re.compile(
     _I,
 )
 _STREET_FIRST = re.compile(
-    r"\b(?:[A-ZÄÖÜ][\wäöüß.-]*(?:straße|strasse|str\.|weg|platz|gasse|allee|ring|damm|ufer|laan|straat|gracht"
+    r"\b(?:[A-ZÄÖÜ][\wäöüß.-]{0,40}(?:straße|strasse|str\.|weg|platz|gasse|allee|ring|damm|ufer|laan|straat|gracht"
     r"|gatan|vej|gade|katu)"
     r"|(?:Calle|Avenida|Plaza|Paseo|Via|Viale|Corso|Piazza|Rua|Ulica|ul\.)(?:\s+(?:de|del|la|las|los|di|da|do"
     r"|dos|della))*"
@@ -142,9 +150,10 @@ _FRENCH = re.compile(
 )
 _POSTBOX = re.compile(r"\bP\.?\s?O\.?\s?Box\s+\d+(?:,\s*[A-Z][\w ]*?(?:,?\s+[A-Z]{2})?(?:\s+\d{5})?(?=[,.;]|$))?", _I)
 _UK_POST = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}|[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2})\b")
-_CITY_ZIP = re.compile(r"\b[A-Z][\w'’.-]*(?:\s[A-Z][\w'’.-]*){0,2},?\s+[A-Z]{2},?\s+\d{5}(?:-\d{4})?\b")
+_CITY_ZIP = re.compile(r"\b[A-Z][\w'’.-]{0,40}(?:\s[A-Z][\w'’.-]{0,40}){0,2},?\s+[A-Z]{2},?\s+\d{5}(?:-\d{4})?\b")
 _POSTCODE = re.compile(
-    r"\b(?:zip|postal|post)\s?-?\s?code" + _LINKS + r"((?=[A-Z0-9 -]*\d)[A-Z0-9]{2,5}(?:[ -]?\d[A-Z0-9]{1,3})?)\b", _I
+    r"\b(?:zip|postal|post)\s?-?\s?code" + _LINKS + r"((?=[A-Z0-9 -]{0,12}\d)[A-Z0-9]{2,5}(?:[ -]?\d[A-Z0-9]{1,3})?)\b",
+    _I,
 )
 _CALLED_ADDRESS = re.compile(
     r"\b(?<!mail )(?<!e-mail )(?<!email )(?<!ip )(?<!web )address(?:\s+(?:on\s+file|is|was|to|should\s+be|now"
@@ -166,7 +175,7 @@ _ORDER = re.compile(
     rf"\b{_THINGS}\b"
     r"(?:[\s:=#–\-\"'“(,]|\b(?:number|numbers|no|nr|num|id|ids|code|codes|reference|ref|card|is|was|are|it'?s|that'?s|"
     r"of\s+mine|the|my|as|reads?|says?|called|under|with|here|confirmation|booking|placed)\b\.?){1,10}"
-    r"(#?(?=[\w/-]*\d)[A-Z0-9][\w/-]{3,40}(?:[ -]\d{2,}){0,4}|\b[A-Z0-9]{6}\b)(?!\w)",
+    r"(#?(?=[\w/-]{0,40}\d)[A-Z0-9][\w/-]{3,40}(?:[ -]\d{2,}){0,4}|\b[A-Z0-9]{6}\b)(?!\w)",
     _I,
 )
 _UNITS = re.compile(
@@ -195,7 +204,7 @@ _LOGIN = re.compile(
 _LOGIN_BARE = re.compile(rf"\b{_SECRETS}\s+[\"'“‘`]?(?=\S*(?:[\d_]|[^\w\s.,;:!?'\"“”‘’`()-]))(\S{{4,}})", _I)
 _LOGIN_QUOTED = re.compile(rf"\b{_SECRETS}\b[^\"“‘`\n.?!]{{0,30}}[\"“‘`]([^\"”’`\n]{{2,40}})[\"”’`]", _I)
 _LOGIN_AFTER = re.compile(
-    rf"(\S+)\s+(?:is|was|as|for)\s+(?:my|the|our)\s+(?:\w+\s+)?{_SECRETS}\b(?!\s+(?:reset|change|page|screen"
+    rf"(?<!\S)(\S{{1,200}})\s+(?:is|was|as|for)\s+(?:my|the|our)\s+(?:\w+\s+)?{_SECRETS}\b(?!\s+(?:reset|change|page|screen"
     rf"|link|problem|issue|form))",
     _I,
 )
@@ -204,7 +213,7 @@ _LOGIN_AS = re.compile(
     r"|using)\s+[\"'“‘`]?(?=\S*[\d_.@-])(\S{3,})",
     _I,
 )
-_PAIR = re.compile(r"\b(?:credentials|login|log-in|logins)\b[^\n/]{0,15}[\s:]\s*(\S{3,}\s?/\s?\S{3,})", _I)
+_PAIR = re.compile(r"\b(?:credentials|login|log-in|logins)\b[^\n/]{0,15}[\s:]\s*([^\s/]{3,100}\s?/\s?\S{3,100})", _I)
 _NO_SECRET = _words("no_secret")
 _NAMED = re.compile(
     r"(?:\b(?:my|the|her|his|full|first|last|family|sur|passenger|account\s+holder)?\s?-?name(?:'s|\s+is|\s+was"
@@ -256,23 +265,26 @@ def spans(text: str, asked: str = "") -> list[Span]:
     found = [Span(start, end, kind) for kind, finder in _FINDERS for start, end in finder(text)]
     if asked and len(text.split()) <= _SHORT_REPLY:
         found += [span for kind, pattern in _ASKED if pattern.search(asked) for span in _answer(text, kind)]
-    return disjoint(found)
+    return disjoint(found, text)
 
 
-def disjoint(found: Sequence[Span]) -> list[Span]:
-    """Of spans that overlap the first by `KINDS`, then the longer one; what it leaves of others is covered too."""
+def disjoint(found: Sequence[Span], text: str) -> list[Span]:
+    """Of spans of a text that overlap the first by `KINDS`, then the longer one; what it leaves of others stays."""
     kept: list[Span] = []
     for span in sorted(found, key=lambda span: (KINDS.index(span.kind), span.start - span.end)):
         start, end = span.start, span.end
-        for other in kept:
-            if start < other.end and other.start < end:
-                if other.start <= start:
-                    start = min(end, other.end)
-                else:
-                    end = max(start, other.start)
-        if end > start:
-            kept.append(Span(start, end, span.kind))
-    return sorted(kept, key=lambda span: span.start)
+        at = bisect_right(kept, start, key=lambda other: other.start)
+        if at and kept[at - 1].end > start:
+            start = min(end, kept[at - 1].end)
+        while at < len(kept) and kept[at].start < end:
+            # What stands in it is another's; before that and after it, it is still a datum.
+            if start < kept[at].start:
+                kept.insert(at, Span(start, kept[at].start, span.kind))
+                at += 1
+            start, at = min(end, kept[at].end), at + 1
+        if end > start and (start == span.start or any(map(str.isalnum, text[start:end]))):
+            kept.insert(at, Span(start, end, span.kind))
+    return kept
 
 
 def _all(pattern: re.Pattern[str], group: int = 0) -> Callable[[str], Iterator[tuple[int, int]]]:
@@ -315,7 +327,9 @@ def _ips(text: str) -> Iterator[tuple[int, int]]:
             ipaddress.ip_address(match[0])
         except ValueError:
             continue
-        if not _VERSION.search(text[: match.start()]) and any(letter.isalnum() for letter in match[0]):
+        if not _VERSION.search(text[max(0, match.start() - _BEFORE) : match.start()]) and any(
+            letter.isalnum() for letter in match[0]
+        ):
             yield match.span()
 
 
@@ -332,7 +346,7 @@ def _phones(text: str) -> Iterator[tuple[int, int]]:
         said, digits = match[0], _digits(match[0])
         if not 6 <= len(digits) <= 15 + 5 or _DATELIKE.match(said):
             continue
-        called = _PHONE_WORDS.search(text[: match.start()]) is not None
+        called = _PHONE_WORDS.search(text[max(0, match.start() - _BEFORE) : match.start()]) is not None
         foreign = said.startswith(("+", "00")) and len(digits) >= 8
         if called or foreign or _GROUPED.fullmatch(said) or _NATIONAL.fullmatch(said):
             yield match.span()
@@ -342,9 +356,11 @@ def _orders(text: str) -> Iterator[tuple[int, int]]:
     for match in _ORDER.finditer(text):
         start, end = match.span(1)
         plain_word = not any(letter.isdigit() for letter in match[1])
-        if _UNITS.match(text[end:]) or (plain_word and not match[1].isupper()):
+        if _UNITS.match(text, end) or (plain_word and not match[1].isupper()):
             continue
-        if re.fullmatch(r"\d{4}", match[1]) and re.search(r"(?:\bin|from|since|of)\s*$", text[:start]):
+        if re.fullmatch(r"\d{4}", match[1]) and re.search(
+            r"(?:\bin|from|since|of)\s*$", text[max(0, start - _BEFORE) : start]
+        ):
             continue  # a year
         yield start, end
     yield from _all(_HASHED)(text)

@@ -144,7 +144,7 @@ class Redaction:
     def _spans(self, text: str, asked: str) -> list[Span]:
         found = spans(text, asked)
         if self.more is not None:
-            found = disjoint([*found, *self.more(text)])
+            found = disjoint([*found, *self.more(text)], text)
         return [span for span in found if not self._is_public(text[span.start : span.end])]
 
     def _standing(self, text: str) -> Iterator[Span]:
@@ -162,7 +162,7 @@ class Redaction:
 
     def _filled(self, text: str, found: Sequence[Span]) -> str:
         pieces, last = [], 0
-        for span in disjoint(found):
+        for span in disjoint(found, text):
             pieces += [self._figures(text[last : span.start]), self._instead(text[span.start : span.end], span.kind)]
             last = span.end
         return "".join((*pieces, self._figures(text[last:])))

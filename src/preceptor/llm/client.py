@@ -6,7 +6,7 @@ as `Adjusted`, so that the next attempt is counted and paced like any other.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import httpx2
 import openai
 import orjson
-from openai.types.chat import ChatCompletionChunk
 
 from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected, Unavailable
 from preceptor.llm.capabilities import Capabilities, Fitted, is_too_long
@@ -24,7 +23,7 @@ from preceptor.llm.listening import Ear, listener
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.thinking import Thoughtless
 from preceptor.llm.trimming import excess, exchanges, without_oldest
-from preceptor.llm.wire import parse_reply, render_request
+from preceptor.llm.wire import Piece, parse_piece, parse_reply, render_request
 from preceptor.storage.canonical import content_hash
 
 _PATH = "/chat/completions"
@@ -101,16 +100,16 @@ class OpenAIModel:
     async def _aloud(self, request: Request, fitted: Fitted, ear: Ear) -> Reply:
         """`ask`, telling the text as it comes."""
         said, thoughtless, heard = list[str](), Thoughtless(), ""
-        finish, usage = None, None
+        finish: str | None = None
+        usage: Mapping[str, Any] | None = None
         try:
             async with asyncio.timeout(self._timeout):
                 stream = await self._streamed(request, fitted, {"stream_options": {"include_usage": True}})
-                async for chunk in self._pieces(stream):
-                    usage = chunk.usage.model_dump() if chunk.usage else usage
-                    for choice in chunk.choices[:1]:
-                        finish = choice.finish_reason or finish
-                        said.append(choice.delta.content or "")
-                        heard += thoughtless.feed(said[-1])
+                async for piece in self._pieces(stream):
+                    usage, finish = piece.usage or usage, piece.finish or finish
+                    if piece.text:
+                        said.append(piece.text)
+                        heard += thoughtless.feed(piece.text)
                         ear(heard)
         except TimeoutError:
             raise Unavailable(f"{self._name} did not answer in time ({self._timeout:g} s).") from None
@@ -126,11 +125,10 @@ class OpenAIModel:
             ProviderError: before the first piece, or when the stream breaks.
         """
         thoughtless, finished = Thoughtless(), False
-        async for chunk in await self._open_stream(request):
-            for choice in chunk.choices[:1]:
-                finished = finished or choice.finish_reason is not None
-                if spoken := thoughtless.feed(choice.delta.content or ""):
-                    yield spoken
+        async for piece in await self._open_stream(request):
+            finished = finished or piece.finish is not None
+            if spoken := thoughtless.feed(piece.text):
+                yield spoken
         if rest := thoughtless.end():
             yield rest
         if not finished:
@@ -139,34 +137,33 @@ class OpenAIModel:
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def _open_stream(self, request: Request) -> AsyncIterator[ChatCompletionChunk]:
+    async def _open_stream(self, request: Request) -> AsyncIterator[Piece]:
         while True:
             try:
                 return self._pieces(await self._streamed(request, self._fit(request), {}))
             except Adjusted:
                 continue
 
-    async def _streamed(
-        self, request: Request, fitted: Fitted, more: dict[str, Any]
-    ) -> openai.AsyncStream[ChatCompletionChunk]:
+    async def _streamed(self, request: Request, fitted: Fitted, more: dict[str, Any]) -> openai.AsyncStream[object]:
         """Raises: as `ask`."""
         try:
             return await self._client.post(
                 _PATH,
                 content=_content({**self._body(fitted), **more, "stream": True}),
-                cast_to=ChatCompletionChunk,
+                # Plain data: the SDK's own classes are made of whatever comes, and break where they are read.
+                cast_to=object,
                 options=OPTIONS,
                 stream=True,
-                stream_cls=openai.AsyncStream[ChatCompletionChunk],
+                stream_cls=openai.AsyncStream[object],
             )
         except openai.APIError as fault:
             raise self._understood(fault, request, fitted) from None
 
-    async def _pieces(self, stream: openai.AsyncStream[ChatCompletionChunk]) -> AsyncIterator[ChatCompletionChunk]:
+    async def _pieces(self, stream: openai.AsyncStream[object]) -> AsyncIterator[Piece]:
         try:
             async with stream:
-                async for chunk in stream:
-                    yield chunk
+                async for event in stream:
+                    yield parse_piece(event)
         except openai.APIError as fault:
             raise classify(fault, self._name, self._secret) from None
         except (httpx2.HTTPError, ValueError) as fault:

@@ -10,6 +10,7 @@ Thinking never stays in a reply's text: it is taken from ``reasoning_content`` o
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard, get_args
 
 from preceptor.errors import BadReply, Garbled, Rejected
@@ -124,6 +125,32 @@ def parse_reply(body: object) -> Reply:
     if not text and not calls:
         raise BadReply(_silence(finish, thinking))
     return Reply(Message("assistant", text, calls), parse_usage(body), _finish(finish, calls), thinking)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What an event of a stream says."""
+
+    text: str = ""
+    finish: str | None = None
+    """Why the reply ends here; None: it goes on."""
+    usage: Body | None = None
+    """As `parse_usage` takes it; None: it says nothing of that."""
+
+
+def parse_piece(body: object) -> Piece:
+    """An event of a stream. One that says nothing we know says nothing: servers put all sorts of things between."""
+    if not _is_mapping(body):
+        return Piece()
+    choices, usage = body.get("choices"), body.get("usage")
+    choice = choices[0] if _is_list(choices) and choices and _is_mapping(choices[0]) else {}
+    delta, finish = choice.get("delta"), choice.get("finish_reason")
+    text = delta.get("content") if _is_mapping(delta) else None
+    return Piece(
+        text if isinstance(text, str) else "",
+        finish if isinstance(finish, str) else None,
+        usage if _is_mapping(usage) else None,
+    )
 
 
 def parse_usage(body: Body) -> Usage:

@@ -14,15 +14,15 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
-import yaml
 
 from preceptor.dialogue.conversation import Party, Turn
 from preceptor.errors import NotFound, SettingsError
 from preceptor.logs.rows import Unreadable
 from preceptor.logs.talk import Record, Talk, checked, names_of, party, tags_of
+from preceptor.storage.plain import from_yaml
 
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "conversation": (
@@ -36,30 +36,33 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
 """Column names, most telling first; capitals, blanks and hyphens do not matter."""
 
 
+Column = Annotated[str, pydantic.Field(min_length=1)]
+
+
 class Columns(pydantic.BaseModel):
     """Which column of a table is what."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    conversation: str
+    conversation: Column
     """Which conversation a row belongs to. Its rows need not stand together."""
-    speaker: str
+    speaker: Column
     """Who says it."""
-    text: str
+    text: Column
     """What is said."""
-    time: str | None = None
+    time: Column | None = None
     """When: ISO 8601 or seconds since 1970. Turns are put in its order; without it, in the file's."""
-    turn: str | None = None
+    turn: Column | None = None
     """A turn's number, where a turn takes several rows, such as a sentence each."""
-    outcome: str | None = None
+    outcome: Column | None = None
     """How the conversation ended; kept as a tag. The last row that says it counts."""
     resolved: tuple[str, ...] = ("resolved", "solved")
     """Values of `outcome` that mean the customer got what they came for."""
-    rating: str | None = None
+    rating: Column | None = None
     """What somebody thought of it; kept as a tag."""
-    tags: tuple[str, ...] = ()
+    tags: tuple[Column, ...] = ()
     """Columns kept as tags."""
-    names: tuple[str, ...] = ()
+    names: tuple[Column, ...] = ()
     """Columns that hold people's names; these are taken out of what is said."""
     customer: tuple[str, ...] = ()
     """Values of `speaker` that mean the customer, beside the usual words."""
@@ -111,19 +114,19 @@ def load(path: Path) -> Columns:
     """
     try:
         text = path.read_text("utf-8")
-        data = tomllib.loads(text) if path.suffix.lower() == ".toml" else yaml.safe_load(text)
+        data = tomllib.loads(text) if path.suffix.lower() == ".toml" else from_yaml(text)
         return Columns.model_validate(data)
     except FileNotFoundError:
         raise NotFound(f"There is no mapping file {str(path)!r}.") from None
     except OSError as fault:
         raise SettingsError(f"{path}: cannot be read: {fault.strerror}.") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as fault:
-        raise SettingsError(f"{path}: is neither TOML nor YAML we can read: {' '.join(str(fault).split())}.") from None
     except pydantic.ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         known = ", ".join(Columns.model_fields)
         raise SettingsError(f"{path}: {where}: {first['msg']}. A mapping may say: {known}.") from None
+    except (ValueError, RecursionError) as fault:
+        raise SettingsError(f"{path}: is neither TOML nor YAML we can read: {' '.join(str(fault).split())}.") from None
 
 
 def usual(headings: Sequence[str]) -> Columns | None:

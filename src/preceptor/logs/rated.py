@@ -155,7 +155,7 @@ def _own(ratings: object) -> dict[str, dict[str, float]]:
     if not isinstance(ratings, dict):
         raise Unreadable("`ratings` must be an object, by question.")
     known = [question.name for question in OWN]
-    if unknown := next((name for name in ratings if name not in known), None):
+    if (unknown := next((name for name in ratings if name not in known), None)) is not None:
         raise Unreadable(f"There is no question {unknown!r}; there are: {', '.join(known)}.")
     return _answered({name: _by_rater(name, said) for name, said in ratings.items()})
 

@@ -17,6 +17,7 @@ import yaml
 
 from preceptor.errors import NotFound, SettingsError
 from preceptor.simulated.tools import Action, Digits, Name, Result, Service, Table
+from preceptor.storage.plain import from_yaml
 
 ENDINGS = ("resolved", "left")
 """What may stand in `good` and `poor` beside situations."""
@@ -275,13 +276,13 @@ class World(_Part):
             SettingsError
         """
         try:
-            return cls.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - both loaders are safe ones
-        except yaml.YAMLError as fault:
-            raise SettingsError(f"{origin}: not valid YAML: {' '.join(str(fault).split())}.") from None
+            return cls.model_validate(from_yaml(text, _Loader))
         except pydantic.ValidationError as fault:
             first = fault.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the top level"
             raise SettingsError(f"{origin}: {where}: {first['msg']}.") from None
+        except ValueError as fault:
+            raise SettingsError(f"{origin}: not valid YAML: {fault}.") from None
 
     @cached_property
     def move(self) -> Mapping[str, Move]:

@@ -44,7 +44,8 @@ class Row:
 def show(visit: Visit) -> Response:
     query, desk = _query(visit), visit.house.desk
     before = visit.asked("before")
-    entries = desk.trail(_wanted(query), before=int(before) if before.isdecimal() else None, limit=SIZE + 1)
+    last = int(before) if before.isdecimal() and len(before) <= 12 else None
+    entries = desk.trail(_wanted(query), before=last, limit=SIZE + 1)
     about = desk.strategies([entry.strategy for entry in entries if entry.strategy])
     rows = [Row(entry, about.get(entry.strategy or ""), _seen(entry)) for entry in entries[:SIZE]]
     more = entries[SIZE - 1].n if len(entries) > SIZE else None
