@@ -108,7 +108,7 @@ def answers(data: bytes, _: Path) -> None:
     head, _, body = data.partition(CUT)
     status = 200 + (head[0] * 2 if head and head[0] & 1 else 0)
     headers = {"content-type": ("application/json", "text/event-stream", "text/html")[len(head) % 3]}
-    headers["retry-after"] = head[1:].decode("latin-1").translate({n: None for n in range(32)})
+    headers["retry-after"] = "".join(chr(byte) for byte in head[1:] if 32 <= byte < 127)
     _LOOP.run_until_complete(_asked(status, headers, body))
 
 

@@ -8,10 +8,11 @@ scenario, doubles and contradictions.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations
+from pathlib import Path
 from typing import Literal
 
 import Stemmer
@@ -28,7 +29,8 @@ OPPOSED = 0.6
 """Share of content words in common from which an instruction and a prohibition are about the same thing."""
 
 _LINK = re.compile(
-    r"\b[a-z]{2,9}:/|www\.|\[\.\]|\(dot\)|"
+    r"\b[a-z]{2,9}:/|www\.|\[\.\]|\(dot\)|\[dot\]|\bhxxp|[\"'(]//\w|"
+    r"\b[\w-]{2,63} dot (?:com|net|org|info|biz|xyz|io|app|dev|online|site|shop|live|link|co|example)\b|"
     r"\b[\w-]{2,63}\.(?:com|net|org|info|biz|xyz|app|dev|online|site|shop|live|link|chat|cloud|"
     r"(?!(?:an|as|at|be|by|do|go|he|if|in|is|it|me|my|no|of|on|or|so|to|up|us|we)\b)[a-z]{2})\b|"
     r"\b[\w-]{1,63}\.[a-z]{2,24}/\w",
@@ -46,18 +48,27 @@ _NAMED = re.compile(
 """Somebody by title and name, an address, a day of birth, a booking code."""
 _CODE = re.compile(
     r"`|</?[a-z!][^>]{0,300}>|\{\{|\}\}|\$[({]|\w\(\)|\w\(['\"]|\w\.\w+\(|['\"]\s*;|\bor 1\s*=\s*1\b|\|\s*(?:ba)?sh\b|"
+    # Text that is to be read in another way than it is written.
+    r"(?<![\w+/=-])(?=[a-z+/=]*[A-Z0-9])[\w+/]{24,}={0,2}(?![\w+/=-])|\\[ux][0-9a-f]{2,}|&#x?[0-9a-f]+;|"
+    r"\bbase ?64\b|\brot ?-?13\b|\b(?:decode|decrypt|decipher|unscramble)\b|\bright to left\b|\bbackwards\b|"
     r"\w\.(?:exe|bat|ps1|dll)\b|\b(?:rm -|sudo |curl |wget |chmod |powershell\b|eval\(|drop table|javascript:)",
     re.IGNORECASE,
 )
 _ROLE = re.compile(
     r"^[ \t]*(?:system|assistant|user|human|developer|tool|ai)\s*:|<\|\w+|\|>|\[/?INST\]|<</?SYS>>|"
-    r"^[ \t]*#{2,}[ \t]*(?:system|instruction|response|user|assistant)",
+    r"\[/?(?:system|user|assistant)\]|</?(?:system|user|assistant|prompt|instructions?)[\w-]*>|"
+    r"[\"']role[\"']\s{0,9}:|^[ \t]*role[ \t]*:|"
+    r"^[ \t]*#{2,}[ \t]*(?:system|instruction|response|user|assistant)|"
+    r"\b(?:end|start|beginning) of (?:the |this )?(?:prompt|context|instructions?|input)\b|"
+    r"\b(?:start|beginning) of this (?:document|message)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _RULES = (
     r"(?:instructions?|rules?|prompts?|guidelines?|guidance|polic(?:y|ies)|"
-    r"restrictions?|limits|filters?|safety|strateg(?:y|ies))"
+    r"restrictions?|limits|filters?|safety|strateg(?:y|ies)|directions|directives?|constraints?|ethics)"
 )
+_TOLD = r"(?:instructions?|rules?|prompts?|guidelines?|guidance|directions|directives?|commands?|role|notes?|orders)"
+"""What a model was given, as one might call it to its face."""
 _PEOPLE = (
     r"(?:customers?|users?|callers?|passengers?|travellers?|guests?|clients?|patients?|people|they|somebody|someone)"
 )
@@ -70,6 +81,19 @@ _APPEAL = re.compile(
     rf"\bwithout (?:any )?{_RULES}\b|\bno (?:more )?(?:rules|limits|restrictions)\b|\bunrestricted\b|\bjailbreak|"
     r"\bdeveloper mode\b|\bnew (?:instructions|rules)\b|"
     rf"\b(?:your|the) (?:real|true|actual|only|secret) (?:task|job|goal|purpose|mission|{_RULES})\b|"
+    rf"\b(?:previous|prior|preceding|earlier|foregoing|above|former)\s+(?:\w+\s+)?"
+    r"(?:instructions?|rules?|prompts?|guidelines?|guidance|directions|directives?|commands?)\b|"
+    rf"\b{_TOLD}\s+(?:that\s+|which\s+)?(?:(?:precede|preceded|stand|stood|came)\b|you\s+(?:were|have\s+been|had\s+been|got|received)\b)|"
+    r"\b(?:everything|whatever|anything|all|text|words|lines?|instructions?|what)\b[^.]{0,25}"
+    r"\b(?:above|foregoing|preced\w+|before this|until now|so far told|at the top)\b|"
+    r"\b(?:were|have|had) you (?:been )?(?:given|told|instructed)\b|"
+    r"\b(?:whatever|everything|what|anything|all|that)\s+(?:the\s+prompt|you\s+were\s+(?:told|given))\b|"
+    rf"\b(?:skip|neglect|abandon|discard|pay no attention to|take no account of|(?:do not|don't|stop|no longer) "
+    rf"(?:follow|obey|heed)\w*)\b[^.]{{0,30}}\b{_TOLD}\b|"
+    rf"\b{_TOLD}\b[^.]{{0,20}}\b(?:is|are|has|have)\b[^.]{{0,15}}\b(?:obsolete|revoked|cancelled|superseded|outdated|off)\b|"
+    r"\b(?:follow|obey|take) (?:only )?my (?:orders|instructions|commands|lead)\b|\binstead of your\b|"
+    r"\b(?:supersed|overrid)\w+\b[^.]{0,20}\b(?:your|it|them|earlier|all|any|every)\b|\bfollowing overrid|"
+    r"\b(?:new|fresh|actual|real) (?:task(?!\s+list)|instructions?|directives?|mission|persona|identity)\b|"
     r"\bthis (?:rule|instruction|line|strategy|sentence|note)\b[^.]{0,20}\b(?:replac|overrid|supersed|precede|secret)|"
     # Customers are to be obeyed as an operator is.
     rf"\b(?:do|obey|follow|comply with|carry out|execute|accept)\b[^.]{{0,20}}"
@@ -79,6 +103,20 @@ _APPEAL = re.compile(
     rf"\b{_PEOPLE}\b[^.]{{0,30}}\bas (?:your |an? |new )*(?:{_RULES}|orders?|commands?|operator)\b|"
     r"\b(?:your|an?) operator\b|"
     # The model, what it was given, and what it takes itself for.
+    r"\b(?:your|the|this|that|an?|initial|first|full|entire|original) (?:\w+ )?prompt\b"
+    r"(?!\s+(?:\w*ly\s+)?(?:reply|answer|response|action|help|refund|service|resolution|delivery|attention|follow|and))|"
+    rf"\b(?:hidden|secret|confidential|internal|underlying) (?:\w+ )?(?:{_TOLD}|configuration|passwords?|phrase|context)\b|"
+    r"\b(?:your|its) (?:own )?(?:configuration|context|weights|training(?: data)?|persona|programming)\b|"
+    rf"\b(?:list|output|quote|summari[sz]e|translate|spell|write out|dump|leak|what are|which)\b[^.]{{0,20}}\byour\s"
+    rf"(?:\w+\s){{0,2}}{_TOLD}\b|"
+    # Somebody else it is to be.
+    r"\b(?:chat)?bots?\b|\b(?-i:AI|DAN|GPT|LLM)\b|\bin character\b|\b(?:role-?play|impersonate)|\bplay (?:a game|two|a character|the (?:role|part))|"
+    r"\bas an? (?:\w+ )?(?:model|terminal|console)\b|\bethical (?:rules|guidelines|limits)\b|"
+    r"\b(?:evil|uncensored|unfiltered|unrestricted|amoral|jailbroken|machiavellian)\b|\balter ego\b|"
+    r"\b(?:jailbreak|god|debug|sudo|admin|unsafe|dan|maintenance) mode\b|\b(?:root|bash|linux) (?:terminal|shell|console)\b|"
+    r"\b(?:without|free (?:of|from)|not (?:bound|restricted|limited) by|(?:with|has|have|had|given|under) no)\b[^.]{0,22}"
+    r"\b(?:restrictions?|confines|censorship|ethics|morals|ethical|filters?|policies|constraints?)\b|"
+    r"\bpolic(?:y|ies)\b[^.]{0,15}\b(?:switched|turned) off\b|"
     r"\bsystem (?:prompt|message)\b|\b(?:language|ai) model\b|\b(?:as|being) an ai\b|\byou are (?:now|no longer)\b|"
     r"\bpretend (?:to be|that you|you)\b|\bact as (?:if|though) you\b|"
     rf"\b(?:reveal|repeat|print|show|recite|disclose)\b[^.]{{0,20}}\b(?:your|the|these|its)\s(?:system )?{_RULES}\b|"
@@ -138,7 +176,7 @@ def lint_text(text: str) -> tuple[str, ...]:
         ("code", bool(_CODE.search(plain))),
         ("role marker", bool(_ROLE.search(plain))),
         ("hidden characters", any(map(_hidden, text)) or any(map(_mixed, plain.split()))),
-        ("appeal to the model", bool(_APPEAL.search(plain))),
+        ("appeal to the model", any(map(_appeals, _readings(plain)))),
         ("promise of money", _promises(plain)),
     )
     return tuple(flag for flag, found in checks if found)
@@ -224,10 +262,69 @@ def _promises(text: str) -> bool:
     return False
 
 
+def _appeals(text: str) -> bool:
+    some, languages = _abroad()
+    return bool(_APPEAL.search(text) or (some.search(text) and any(one.search(text) for one in languages)))
+
+
+def _readings(text: str) -> Iterator[str]:
+    """A text, and what else it can be read as: with its digits for letters, its blanks or hyphens left out, reversed."""
+    yield text
+    if _BACKWARDS.search(text):
+        yield text[::-1]
+    if _LEET.search(text):
+        for letters in ("oleastb", "oieastb"):
+            yield text.translate(str.maketrans("0134578", letters))
+    if _SPACED.search(text):
+        yield _SPACED.sub(lambda match: re.sub(r"(?<=\w)[ .*_-](?=\w)", "", match[0]), text)
+    if "-" in text or "_" in text:
+        yield re.sub(r"[-_]", " ", text)
+
+
+_LEET = re.compile(r"\b(?=\w*\d)(?=\w*[a-z])(?:[a-z]+\d+[a-z\d]+|\d+[a-z]+\d[a-z\d]*)\b", re.IGNORECASE)
+_BACKWARDS = re.compile(r"snoitcurtsni|tpmorp|selur|erongi|drager|tegrof|enilediug|metsys", re.IGNORECASE)
+_SPACED = re.compile(r"(?:\b\w[ .*_-]){4,}\w\b")
+_CLOSE = r"[^.!?\n。]{0,60}"
+
+
+@cache
+def _abroad() -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...]]:
+    """Any word that an appeal in another language has; and appeals by language, of those in `words/appeals.txt`."""
+    text = (Path(__file__).parent / "words" / "appeals.txt").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    words = [[*does.split(), *which.split(), *alone.split()] for does, _, which, alone in map(_columns, lines)]
+    scripts = ([word for some in words for word in some if _spaced(word) == spaced] for spaced in (True, False))
+    return re.compile("|".join(map(_beginning, scripts)), re.IGNORECASE), tuple(map(_language, lines))
+
+
+def _columns(line: str) -> list[str]:
+    return line.split("|")
+
+
+def _language(line: str) -> re.Pattern[str]:
+    does, what, which, alone = (_beginning(words.split()) for words in _columns(line))
+    pairs = ((does, what), (does, which), (which, what))
+    near = (f"{one}{_CLOSE}{other}|{other}{_CLOSE}{one}" for one, other in pairs)
+    return re.compile("|".join((*near, alone)), re.IGNORECASE)
+
+
+def _beginning(words: Sequence[str]) -> str:
+    """Any of these words, however they end; in scripts that leave no blanks, anywhere."""
+    said = "|".join(re.escape(word.replace("_", " ")) for word in words)
+    return f"(?<!\\w)(?:{said})\\w{{0,6}}" if _spaced(words[0]) else f"(?:{said})"
+
+
+def _spaced(word: str) -> bool:
+    """Whether its script leaves blanks between words."""
+    return word < "\u0e00"
+
+
 def _hidden(char: str) -> bool:
-    """Invisible, bidirectional or private characters; ordinary white space is fine."""
+    """Invisible, bidirectional, striking out or private characters; ordinary white space is fine."""
     if char in "\n\t ":
         return False
+    if "\u0334" <= char <= "\u0338" or unicodedata.category(char) == "Me":
+        return True
     return unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn", "Cs") or "\U000e0100" <= char <= "\U000e01ef"
 
 
