@@ -177,7 +177,7 @@ def test_a_restore_that_fails_leaves_nothing(other: str, bare: str, tmp_path: Pa
     row = next(n for n, line in enumerate(lines) if b'"teach"' in line)
     lines.insert(row, lines[row])
     (tmp_path / "bad").write_bytes(b"".join(signed(lines)))
-    with pytest.raises(Exception, match=r"(?i)unique"):
+    with pytest.raises(UserError, match="Nothing was restored"):
         restore(tmp_path / "bad", other)
     restore(tmp_path / "all", other)
 

@@ -129,6 +129,8 @@ def _yaml_line(text: str, at: At) -> int:
     node = yaml.compose(text, Loader=_LOADER)
     for step in at:
         if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            if step >= len(node.value):
+                break
             node = node.value[step]
         elif isinstance(node, yaml.MappingNode):
             found = [value for key, value in node.value if key.value == step]

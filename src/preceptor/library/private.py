@@ -51,6 +51,15 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
+_CAPITAL = f"[{''.join(letter for letter in map(chr, range(0x41, 0x530)) if letter.isupper())}]"
+"""Latin, Greek and Cyrillic ones."""
+
+
+def _wide(expression: str) -> re.Pattern[str]:
+    """With capitals of all kinds for those of English."""
+    return re.compile(re.sub(r"\[A-Z(?:ÄÖÜ|ÁÉÍÓÚÑ|À-Ý)?\](?=\[)", lambda _: _CAPITAL, expression))
+
+
 _I = re.IGNORECASE
 _BEFORE = 80
 """Characters before a datum that may say what it is. Like every bound in the expressions below it keeps the time to
@@ -59,10 +68,8 @@ EMAIL = re.compile(
     r"[\w.+'%-]{0,63}[\w+%-]\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:(?:\.|\s?(?:\(dot\)|\[dot\])\s?)[\w-]+)+", _I
 )
 _EMAIL_WORDS = re.compile(r"\b[\w+-]{1,64}(?:(?: dot |\.)[\w+-]{1,64}){0,4} at [\w-]{1,63}(?: dot [\w-]{1,63})+\b", _I)
-_LINK = re.compile(
-    r"(?:\bhttps?://|\bwww\.|\b(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/)[^\s<>\"'”)\]]*[^\s<>\"'”)\].,;:!?]", _I
-)
-_TOKEN_PART = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[a-zA-Z])[\w-]{12,}|[0-9a-f]{12,}|\d{6,}")
+_LINK = re.compile(r"(?:\bhttps?://|\bwww\.|\b(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/)[^\s<>\"'”)\]]*[^\s<>\"'”)\].,;:!?]", _I)
+_TOKEN_PART = re.compile(r"\d{3,}(?:-\d{3,})+|(?=[\w-]*\d)(?=[\w-]*[a-zA-Z])[\w-]{12,}|[0-9a-f]{12,}|\d{6,}")
 _PARAMETER = re.compile(r"[?&#;](?!utm_)[\w.\[\]-]+=([^&#\s]{4,})")
 _CREDENTIALS = re.compile(r"://[^/\s@]+@")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b", _I)
@@ -84,7 +91,7 @@ _DATE = (
     + _MONTH
     + r"\s+(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?(?:[\s,]+(?:of\s+)?'?\d{2,4})?|\d{1,2}\s\d{1,2}\s\d{4}|\d{8}|\d{6})"
 )
-_BIRTH_WORDS = r"(?:date\s+of\s+birth|d\.?\s?o\.?\s?b\b\.?|birth\s?-?date|birthday|birth|born)"
+_BIRTH_WORDS = r"(?:date\s+of\s+birth|d\.?\s?o\.?\s?b\b\.?|birth\s?-?date|b-?day|birthday|birth|born)"
 _BIRTH = re.compile(rf"\b{_BIRTH_WORDS}[^\d\n!]{{0,40}}?\b({_DATE})(?![\d])", _I)
 _BIRTH_AFTER = re.compile(rf"\b({_DATE})[\s,]*(?:\(|is\s|was\s|as\s|-\s|–\s)[^\d\n.!?]{{0,20}}?{_BIRTH_WORDS}", _I)
 _LINKS = (
@@ -94,7 +101,7 @@ _LINKS = (
 _DOCUMENT = re.compile(
     r"\b(?:passport|driv(?:er'?s?|ing)[\s-]+(?:licen[cs]e|permit)|licen[cs]e(?:\s+plate)?|national\s+id(?:entity)?"
     r"(?:\s+card)?|(?:identity|id)\s+(?:card|document)|social\s+security|ssn|sin|national\s+insurance|ni\s+number"
-    r"|tax(?:payer)?\s+(?:id|identification|number)|residence\s+permit|visa\s+(?:no|number|id)|nino)\b"
+    r"|tax(?:payer)?\s+(?:id|identification|number)|residence\s+permit|visa\s+(?:no|number|id)|nino|(?:personal\s+)?id(?:entification)?\s+(?:number|no|nr))\b"
     + r"[^\d\n!]{0,40}?"
     + r"\b((?=[A-Z0-9/.-]{0,30}\d)[A-Z0-9](?:[A-Z0-9]|[ /.-](?=[A-Z]{0,3}\d)){4,24})\b",
     _I,
@@ -121,7 +128,7 @@ _REST = (
     r"(?:,?\s+(?:apt|apartment|suite|ste|unit|flat|floor|fl|room|no|#)\.?\s*#?\w+)?"
     r"(?:,\s*[A-Z][\w'’.-]*(?:[ -][A-Z][\w'’.-]*){0,3})?(?:,?\s+[A-Z]{2}\b)?(?:,?\s+\d{4,5}(?:-\d{4})?\b)?"
 )
-_STREET = re.compile(
+_STREET = _wide(
     r"(?<![\w$€£#.,])\d{1,5}[A-Za-z]?(?:[-/]\d+[A-Za-z]?)?,?\s+(?:[NSEW]{1,2}\.?\s+|(?:North|South|East"
     r"|West)\s+)?(?:(?:(?:[A-Z][\w'’.-]*|"
     r"\d+(?:st|nd|rd|th))\s+){1,4}(?:" + _SHORT_STREETS + r"|(?i:" + _STREETS + r")\b)|Broadway\b)" + _REST
@@ -134,7 +141,7 @@ _STREET_LOWER = re.compile(
     r"\s+(?:street|road|avenue|lane|drive|boulevard|court|crescent|terrace|st|rd|ave|ln|blvd)\b\.?",
     _I,
 )
-_STREET_FIRST = re.compile(
+_STREET_FIRST = _wide(
     r"\b(?:[A-ZÄÖÜ][\wäöüß.-]{0,40}(?:straße|strasse|str\.|weg|platz|gasse|allee|ring|damm|ufer|laan|straat|gracht"
     r"|gatan|vej|gade|katu)"
     r"|(?:Calle|Avenida|Plaza|Paseo|Via|Viale|Corso|Piazza|Rua|Ulica|ul\.)(?:\s+(?:de|del|la|las|los|di|da|do"
@@ -143,14 +150,14 @@ _STREET_FIRST = re.compile(
     r"|Zur)\s+[A-ZÄÖÜ][\wäöüß-]+(?:\s+[A-ZÄÖÜ][\wäöüß-]+)?)"
     r",?\s+(?:n[°ºo]\.?\s*)?\d{1,4}\s?[a-zA-Z]?\b(?:,?\s*\d{4,5}(?:\s?[A-Z]{2})?\s+[A-ZÄÖÜ][\wäöüß-]+)?"
 )
-_FRENCH = re.compile(
+_FRENCH = _wide(
     r"\b\d{1,4}(?:\s?(?:bis|ter))?,?\s+(?:rue|avenue|boulevard|place|chemin|impasse|allée|quai"
     r"|cours)\s+(?:(?:de|du|des|la|le|les|l'|d')\s*)*"
     r"[A-ZÀ-Ý][\w'’à-ÿ-]*(?:[ -][A-ZÀ-Ý][\w'’à-ÿ-]*){0,3}(?:,?\s*\d{5}\s+[A-ZÀ-Ý][\w'’à-ÿ-]+)?"
 )
 _POSTBOX = re.compile(r"\bP\.?\s?O\.?\s?Box\s+\d+(?:,\s*[A-Z][\w ]*?(?:,?\s+[A-Z]{2})?(?:\s+\d{5})?(?=[,.;]|$))?", _I)
 _UK_POST = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}|[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2})\b")
-_CITY_ZIP = re.compile(r"\b[A-Z][\w'’.-]{0,40}(?:\s[A-Z][\w'’.-]{0,40}){0,2},?\s+[A-Z]{2},?\s+\d{5}(?:-\d{4})?\b")
+_CITY_ZIP = _wide(r"\b[A-Z][\w'’.-]{0,40}(?:\s[A-Z][\w'’.-]{0,40}){0,2},?\s+[A-Z]{2},?\s+\d{5}(?:-\d{4})?\b")
 _POSTCODE = re.compile(
     r"\b(?:zip|postal|post)\s?-?\s?code" + _LINKS + r"((?=[A-Z0-9 -]{0,12}\d)[A-Z0-9]{2,5}(?:[ -]?\d[A-Z0-9]{1,3})?)\b",
     _I,
@@ -178,6 +185,11 @@ _ORDER = re.compile(
     r"(#?(?=[\w/-]{0,40}\d)[A-Z0-9][\w/-]{3,40}(?:[ -]\d{2,}){0,4}|\b[A-Z0-9]{6}\b)(?!\w)",
     _I,
 )
+_ORDER_AFTER = re.compile(
+    r"(?<![\w/#.-])(#?(?=[\w/-]{0,40}\d)[A-Z0-9][\w/-]{4,40})\s?[,(]?\s?(?:is\s+|was\s+)?(?:my|the|our)\s+"
+    rf"(?:\w+\s+)?{_THINGS}\b",
+    _I,
+)
 _UNITS = re.compile(
     r"\s*(?:%|€|\$|£|(?:items?|units?|pieces?|euros?|dollars?|pounds?|usd|eur|gbp|bucks|people|days?|weeks?|hours?"
     r"|minutes?|months?|years?|times|[ap]m|gb|mb|kg|points?|miles?|percent|o'clock)\b)",
@@ -189,7 +201,7 @@ _CODE = re.compile(
     r"|[A-Z]{2,5}-[A-Z0-9]{2,}-?\d{3,}\w*)(?![\w-])"
 )
 _SECRETS = (
-    r"(?:pass\s?words?|pass\s?codes?|pass\s?phrase|passwd|pwd|pin(?:\s+(?:code|number))?|security\s+(?:code"
+    r"(?:pass\s?words?|pw|pass\s?codes?|pass\s?phrase|passwd|pwd|pin(?:\s+(?:code|number))?|security\s+(?:code"
     r"|answer|word)|memorable\s+word"
     r"|user\s?-?names?|user\s?id|user|login(?:\s+(?:name|id))?|log-in|screen\s+name|nickname|handle"
     r"|account\s+name|cvv|cvc|secret(?:\s+word)?)"
@@ -213,17 +225,46 @@ _LOGIN_AS = re.compile(
     r"|using)\s+[\"'“‘`]?(?=\S*[\d_.@-])(\S{3,})",
     _I,
 )
+_LOGIN_SET = re.compile(
+    r"\b(?:set|chang(?:ed?|ing)|reset|chose|picked|made|put|updated|switched)\b[^\n.?!]{0,25}"
+    rf"\b{_SECRETS}\s+(?:to|as|into)\s+[\"'“‘`]?(\S{{3,100}})",
+    _I,
+)
+_LOGIN_WITH = re.compile(
+    r"\b(?:code|words?|phrase|key|secret|name)\b[^\n.?!]{0,12}\b(?:log(?:ged|ging)?|sign(?:ed|ing)?|get|got)\s?-?(?:in|on)\b"
+    r"[^\n.?!:=]{0,12}(?:\s(?:is|was|are)|\s?[:=])\s+[\"'“‘`]?(\S{3,100})",
+    _I,
+)
 _PAIR = re.compile(r"\b(?:credentials|login|log-in|logins)\b[^\n/]{0,15}[\s:]\s*([^\s/]{3,100}\s?/\s?\S{3,100})", _I)
 _NO_SECRET = _words("no_secret")
+_PERSON = (
+    rf"(?-i:{_CAPITAL}[^\W\d_]*(?:['’-][^\W\d_]+){{0,3}}\.?(?: (?:(?:van|von|de|der|den|da|di|del|la|le|bin|al|el"
+    rf"|O)[ '’])*{_CAPITAL}[^\W\d_]*(?:['’-][^\W\d_]+){{0,3}}){{0,3}})"
+)
+"""A blank alone parts names, and a hyphen the parts of one: were there two ways to read it, all would be tried."""
 _NAMED = re.compile(
     r"(?:\b(?:my|the|her|his|full|first|last|family|sur|passenger|account\s+holder)?\s?-?name(?:'s|\s+is|\s+was"
     r"|:|\s+on\s+(?:the\s+)?"
-    r"(?:account|booking|order|card|file)\s+is)|\bcall\s+me|\bnames?:|\bthis\s+is|\bi\s?am|\bi['’]m|\bit['’]s"
-    r"|\bspeaking\s+(?:with|to)|"
+    r"(?:account|booking|order|card|file|contract|ticket)(?:\s+is|\s?:))|\bcall\s+me|\bnames?:|\bthis\s+is|\bi\s?am|\bi['’]m|\bit['’]s"
+    r"|\bspeaking\s+(?:with|to)|(?:\bam|['’]m|\bis|\bwas)\s+called|\b(?:spoke|talked|chatted)\s+(?:to|with)|"
     r"\bmr\.?|\bmrs\.?|\bms\.?|\bmiss|\bdr\.?|\bon\s+behalf\s+of|\bregards,|\bsincerely,|\bcheers,|\bbest,"
-    r"|\bunder\s+the\s+name(?:\s+of)?)"
-    r"\s+((?-i:[A-Z][^\W\d_]*(?:['’-][^\W\d_]+)*\.?(?:[ -](?:(?:van|von|de|der|den|da|di|del|la|le|bin|al|el"
-    r"|O)[ '’])*[A-Z][^\W\d_]*(?:['’-][^\W\d_]+)*){0,3}))",
+    r"|\b(?:under|in)\s+the\s+name(?:\s+of)?|"
+    r"\b(?:passengers?|travell?er|holder|cardholder|customer|guest|patient|recipient|sender|contact|attn|attention|signed"
+    r"|c/o)\s?:|"
+    r"\bmy\s+(?:late\s+)?(?:husband|wife|spouse|partner|fianc[ée]e?|girlfriend|boyfriend|son|daughter|mother|father|mum|mom"
+    r"|dad|brother|sister|uncle|aunt|cousin|grand\w{3,8}|friend|colleague|boss|assistant|secretary|lawyer|neighbou?r"
+    r"|flatmate|roommate|landlord|tenant),?)"
+    rf"\s+({_PERSON})",
+    _I,
+)
+_NAMED_AFTER = re.compile(
+    rf"(?<![\w'’-])({_PERSON})\s+(?:(?:is|was)\s+(?:my|his|her|the)\s+(?:(?:full|first|last|maiden|given)\s+)?name\b"
+    r"|(?:speaking|calling|writing|here)\s*(?:[.,!\n]|\Z))",
+    _I,
+)
+_SIGNED = re.compile(
+    r"\b(?:thanks|thank\s+you|thx|wishes|regards|cheers|greetings|yours|faithfully|sincerely|respectfully|cordially"
+    rf"|love)(?:\s+again|\s+in\s+advance)?\s?[,!.\n]\s*[–-]?\s?({_PERSON})\W*\Z",
     _I,
 )
 _NAMED_LOWER = re.compile(
@@ -231,7 +272,7 @@ _NAMED_LOWER = re.compile(
     r"|from|so|please|my|with|in|at|for)\b)[a-z'’-]{2,})?)"
 )
 _ENDS = re.compile(r"\s*(?:[^\w\s]|$)|\s+(?:and|from|here|again|calling|speaking|writing|with|at|your?)\b", _I)
-_STRONG = re.compile(r"name|call\s+me|mr|mrs|ms|miss|dr|behalf|speaking|regards|sincerely|cheers|best", _I)
+_STRONG = re.compile(r"name|call\s+me|called|:|\bmy\s|mr|mrs|ms|miss|dr|behalf|speaking|regards|sincerely|cheers|best", _I)
 _NO_NAME = _words("no_name")
 _ASKED: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("birth date", re.compile(r"date\s+of\s+birth|birth\s?date|birthday|\bd\.?o\.?b\b|when\s+were\s+you\s+born", _I)),
@@ -324,7 +365,7 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
 def _ips(text: str) -> Iterator[tuple[int, int]]:
     for match in (*_IP4.finditer(text), *_IP6.finditer(text)):
         try:
-            ipaddress.ip_address(match[0])
+            ipaddress.ip_address(re.sub(r"\b0+(?=\d+\.|\d+$)", "", match[0]) if "." in match[0] else match[0])
         except ValueError:
             continue
         if not _VERSION.search(text[max(0, match.start() - _BEFORE) : match.start()]) and any(
@@ -363,6 +404,9 @@ def _orders(text: str) -> Iterator[tuple[int, int]]:
         ):
             continue  # a year
         yield start, end
+    for match in _ORDER_AFTER.finditer(text):
+        if not _DATELIKE.fullmatch(match[1]):
+            yield match.span(1)
     yield from _all(_HASHED)(text)
     yield from _all(_CODE)(text)
 
@@ -372,12 +416,20 @@ def _logins(text: str) -> Iterator[tuple[int, int]]:
         start, end = match.span(2)
         if match[1] or _secret(match[2]):
             yield start, _without_stop(text, start, end)
-    for pattern, group in ((_LOGIN_BARE, 1), (_LOGIN_AFTER, 1), (_LOGIN_AS, 1), (_PAIR, 1)):
+    for pattern, plain in _LOGINS:
         for match in pattern.finditer(text):
-            start, end = match.span(group)
-            if _secret(match[group]):
+            start, end = match.span(1)
+            if _secret(match[1]) and (plain or _UNLIKE_WORDS.search(match[1].rstrip(".,;:!?"))):
                 yield start, _without_stop(text, start, end)
     yield from _all(_LOGIN_QUOTED, 1)(text)
+
+
+_UNLIKE_WORDS = re.compile(r"[\d_@#$%^&*!?+=.]|[a-z][A-Z]")
+_LOGINS = (
+    *((_LOGIN_BARE, True), (_LOGIN_AS, True), (_PAIR, True)),
+    *((_LOGIN_AFTER, False), (_LOGIN_SET, False), (_LOGIN_WITH, False)),
+)
+"""And whether what they find may also look like a word: "they ask for my password"."""
 
 
 def _secret(word: str) -> bool:
@@ -404,7 +456,13 @@ def _names(text: str) -> Iterator[tuple[int, int]]:
         # "I'm Late because…": one word after a weak announcement is a name only if it could end there.
         if not strong and len(words) == 1 and not _ENDS.match(text, start + words[0].end()):
             continue
+        # "It's Christmas, come on!"
+        if len(words) == 1 and match[0][:2].casefold() == "it" and text[start + words[0].end() :].startswith(","):
+            continue
         yield start, start + words[-1].end()
+    for match in (*_NAMED_AFTER.finditer(text), *_SIGNED.finditer(text)):
+        if not any(word.casefold() in _NO_NAME for word in match[1].split()):
+            yield match.span(1)
     for match in _NAMED_LOWER.finditer(text):
         if match[1].split()[0] not in _NO_NAME:
             yield match.span(1)

@@ -14,6 +14,7 @@ import base64
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
+import pydantic
 import sqlalchemy as sa
 
 from preceptor.errors import Conflict, NotFound, UserError
@@ -91,7 +93,10 @@ def restore(path: Path, place: str | Path) -> Contents:
         _clear(connection, db.name)
         migrations.run(connection, None, db.name, contents.schema)
         db.settle(connection)
-        _fill(connection, path)
+        try:
+            _fill(connection, path)
+        except _UNFIT as fault:
+            raise UserError(f"{str(path)!r} does not hold what its tables do. Nothing was restored.") from fault
         if _digest(connection) != contents.digest:
             raise UserError(f"{db.name!r} does not keep what {str(path)!r} holds. Nothing was restored.")
         if contents.schema != migrations.HEAD:
@@ -117,7 +122,7 @@ def examine(path: Path) -> Contents:
                 sha.update(last)
             last = line
         end = orjson.loads(last)
-        contents = Contents(head["schema"], head["made"], end["rows"], end["digest"]) if head else None
+        contents = _CONTENTS.validate_python({**head, **end}) if head else None
     except (ValueError, TypeError, LookupError):
         contents = None
     if contents is None:
@@ -137,6 +142,14 @@ def _head(line: bytes, path: Path) -> dict[str, Any]:
 
 
 # Writing
+
+
+_CONTENTS = pydantic.TypeAdapter(Contents)
+_UNFIT = (
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
+    *(sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.CompileError),
+)
+"""What comes of rows that are of no table, or of none in such a form; a digest can be made for those, too."""
 
 
 @contextmanager
@@ -217,7 +230,7 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield from lines
     except FileNotFoundError:
         raise NotFound(f"There is no file {str(path)!r}.") from None
-    except (EOFError, gzip.BadGzipFile, OSError) as fault:
+    except (EOFError, zlib.error, OSError) as fault:
         raise UserError(f"{str(path)!r} cannot be read: {fault}.") from None
 
 

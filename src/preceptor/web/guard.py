@@ -79,6 +79,9 @@ class Guard:
         if len(hosts) != 1 or _name(hosts[0]) not in self._hosts:
             shown = ", ".join(hosts)[:100]
             return 421, f"This address is not asked as {shown!r} here. If it should be, add it to review.hosts."
+        if not scope["query_string"].isascii():
+            # Servers refuse such addresses; what mounts us may not, and Starlette cannot read them.
+            return 400, "This address is none: what is not ASCII in it must be percent-encoded."
         if scope["method"] not in _SAFE and not _from_here(headers, hosts[0]):
             return 403, "This form came from another site, so nothing was done."
         return None
