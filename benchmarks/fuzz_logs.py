@@ -1,8 +1,8 @@
 """Everything that reads logs, under Atheris, guided by coverage: no crash, no hang, no half import.
 
-Readers of every form, mapping files, rated files, redaction, and importing into a database: what was told to be added is
-there and comes back as it was read, what was not is told in the side file, importing again adds nothing, and removing
-leaves nothing. `--minutes` for all together; see `fuzzing` for the rest.
+Readers of every form, mapping files, rated files, redaction, and importing into a database: what was told to be added
+is there and comes back as it was read, what was not is told in the side file, importing again adds nothing, and
+removing leaves nothing. `--minutes` for all together; see `fuzzing` for the rest.
 """
 
 import sys
@@ -59,7 +59,7 @@ def ratings(data: bytes, folder: Path) -> None:
         rated.read(path)
 
 
-def redaction(data: bytes, _: Path) -> None:
+def redaction(data: bytes, folder: Path) -> None:
     """Lines are turns, one from each party in its turn; and every finder with the text many times over."""
     text = data.decode("utf-8", "replace")
     parties = ("customer", "agent", "tool")
@@ -180,7 +180,8 @@ _RATED: tuple[object, ...] = (
     {"Events": [], "user_questionnaire": [{"Question": "Done?", "Answer": True}]},
 )
 _SAID = (
-    b'I am Ada Moore, ada@example.com, +44 20 7946 0958.\nYour card 4111 1111 1111 1111?\n{"iban": "DE89370400440532013000"}',
+    b"I am Ada Moore, ada@example.com, +44 20 7946 0958.\nYour card 4111 1111 1111 1111?\n"
+    b'{"iban": "DE89370400440532013000"}',
     b"My password is hunter2!x and I was born on 3 May 1980.\nWhat is your address?\nHauptstr. 12, 10115 Berlin",
     b"http://example.com/?token=abc 10.1.2.3 2001:db8::1\nBooking reference?\nAB12CD\npassport number X1234567",
 )

@@ -76,8 +76,9 @@ def watched() -> AbstractContextManager[Any]:
     return watching
 
 
-def promptly(read: Callable[[str], object], text: str) -> None:
+def promptly(read: Callable[[str], object], text: str, bound: float = SLOW) -> None:
     """Read a text, and now and then the same many times over: time must not grow as a power of its length.
+    `bound`: processor seconds.
 
     Raises:
         Slow
@@ -87,7 +88,7 @@ def promptly(read: Callable[[str], object], text: str) -> None:
         long = (text * (LONG // len(text) + 1))[:LONG]
         began = time.process_time()
         read(long)
-        if (took := time.process_time() - began) > SLOW:
+        if (took := time.process_time() - began) > bound:
             raise Slow(f"{took:.1f} s of processor time for {LONG:,} characters of {text[:60]!r} repeated")
 
 
@@ -151,7 +152,7 @@ def _fault(text: str, code: int, log: Path) -> str:
         return ""
     lines = text.splitlines()
     at = next((n for n, line in enumerate(lines) if "Uncaught Python exception" in line), None)
-    said = [line for line in lines[at + 1 :] if line.strip()][0] if at is not None and at + 1 < len(lines) else ""
+    said = "" if at is None else next((line for line in lines[at + 1 :] if line.strip()), "")
     other = next((line for line in lines if "ERROR: libFuzzer" in line), "")
     return f"{said or other or f'ended with {code}'} (see {log.name})"[:200]
 

@@ -105,16 +105,20 @@ _APPEAL = re.compile(
     # The model, what it was given, and what it takes itself for.
     r"\b(?:your|the|this|that|an?|initial|first|full|entire|original) (?:\w+ )?prompt\b"
     r"(?!\s+(?:\w*ly\s+)?(?:reply|answer|response|action|help|refund|service|resolution|delivery|attention|follow|and))|"
-    rf"\b(?:hidden|secret|confidential|internal|underlying) (?:\w+ )?(?:{_TOLD}|configuration|passwords?|phrase|context)\b|"
+    r"\b(?:hidden|secret|confidential|internal|underlying) (?:\w+ )?"
+    rf"(?:{_TOLD}|configuration|passwords?|phrase|context)\b|"
     r"\b(?:your|its) (?:own )?(?:configuration|context|weights|training(?: data)?|persona|programming)\b|"
     rf"\b(?:list|output|quote|summari[sz]e|translate|spell|write out|dump|leak|what are|which)\b[^.]{{0,20}}\byour\s"
     rf"(?:\w+\s){{0,2}}{_TOLD}\b|"
     # Somebody else it is to be.
-    r"\b(?:chat)?bots?\b|\b(?-i:AI|DAN|GPT|LLM)\b|\bin character\b|\b(?:role-?play|impersonate)|\bplay (?:a game|two|a character|the (?:role|part))|"
+    r"\b(?:chat)?bots?\b|\b(?-i:AI|DAN|GPT|LLM)\b|\bin character\b|\b(?:role-?play|impersonate)|"
+    r"\bplay (?:a game|two|a character|the (?:role|part))|"
     r"\bas an? (?:\w+ )?(?:model|terminal|console)\b|\bethical (?:rules|guidelines|limits)\b|"
     r"\b(?:evil|uncensored|unfiltered|unrestricted|amoral|jailbroken|machiavellian)\b|\balter ego\b|"
-    r"\b(?:jailbreak|god|debug|sudo|admin|unsafe|dan|maintenance) mode\b|\b(?:root|bash|linux) (?:terminal|shell|console)\b|"
-    r"\b(?:without|free (?:of|from)|not (?:bound|restricted|limited) by|(?:with|has|have|had|given|under) no)\b[^.]{0,22}"
+    r"\b(?:jailbreak|god|debug|sudo|admin|unsafe|dan|maintenance) mode\b|"
+    r"\b(?:root|bash|linux) (?:terminal|shell|console)\b|"
+    r"\b(?:without|free (?:of|from)|"
+    r"not (?:bound|restricted|limited) by|(?:with|has|have|had|given|under) no)\b[^.]{0,22}"
     r"\b(?:restrictions?|confines|censorship|ethics|morals|ethical|filters?|policies|constraints?)\b|"
     r"\bpolic(?:y|ies)\b[^.]{0,15}\b(?:switched|turned) off\b|"
     r"\bsystem (?:prompt|message)\b|\b(?:language|ai) model\b|\b(?:as|being) an ai\b|\byou are (?:now|no longer)\b|"
@@ -268,7 +272,7 @@ def _appeals(text: str) -> bool:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """A text, and what else it can be read as: with its digits for letters, its blanks or hyphens left out, reversed."""
+    """A text, and what else it can be read as: with digits for letters, without its blanks or hyphens, reversed."""
     yield text
     if _BACKWARDS.search(text):
         yield text[::-1]

@@ -68,7 +68,9 @@ EMAIL = re.compile(
     r"[\w.+'%-]{0,63}[\w+%-]\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:(?:\.|\s?(?:\(dot\)|\[dot\])\s?)[\w-]+)+", _I
 )
 _EMAIL_WORDS = re.compile(r"\b[\w+-]{1,64}(?:(?: dot |\.)[\w+-]{1,64}){0,4} at [\w-]{1,63}(?: dot [\w-]{1,63})+\b", _I)
-_LINK = re.compile(r"(?:\bhttps?://|\bwww\.|\b(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/)[^\s<>\"'”)\]]*[^\s<>\"'”)\].,;:!?]", _I)
+_LINK = re.compile(
+    r"(?:\bhttps?://|\bwww\.|\b(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}/)[^\s<>\"'”)\]]*[^\s<>\"'”)\].,;:!?]", _I
+)
 _TOKEN_PART = re.compile(r"\d{3,}(?:-\d{3,})+|(?=[\w-]*\d)(?=[\w-]*[a-zA-Z])[\w-]{12,}|[0-9a-f]{12,}|\d{6,}")
 _PARAMETER = re.compile(r"[?&#;](?!utm_)[\w.\[\]-]+=([^&#\s]{4,})")
 _CREDENTIALS = re.compile(r"://[^/\s@]+@")
@@ -272,7 +274,9 @@ _NAMED_LOWER = re.compile(
     r"|from|so|please|my|with|in|at|for)\b)[a-z'’-]{2,})?)"
 )
 _ENDS = re.compile(r"\s*(?:[^\w\s]|$)|\s+(?:and|from|here|again|calling|speaking|writing|with|at|your?)\b", _I)
-_STRONG = re.compile(r"name|call\s+me|called|:|\bmy\s|mr|mrs|ms|miss|dr|behalf|speaking|regards|sincerely|cheers|best", _I)
+_STRONG = re.compile(
+    r"name|call\s+me|called|:|\bmy\s|mr|mrs|ms|miss|dr|behalf|speaking|regards|sincerely|cheers|best", _I
+)
 _NO_NAME = _words("no_name")
 _ASKED: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("birth date", re.compile(r"date\s+of\s+birth|birth\s?date|birthday|\bd\.?o\.?b\b|when\s+were\s+you\s+born", _I)),
