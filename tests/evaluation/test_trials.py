@@ -66,6 +66,10 @@ async def test_trials_are_counted_where_tools_tell_what_came_of_a_conversation()
     assert talks  # the agent's luck is drawn anew …
     openings = {talk.turns[0].text for talk in (talks[0].conversation, *talks[0].again)}
     assert len(openings) == 1  # … and the customer comes with the same
+    nothing = report.arm("null")
+    assert len(nothing.outcomes) == 80
+    assert list(nothing.failed) == sorted(nothing.failed, key=lambda name: -nothing.failed[name])
+    assert "policy kept" not in nothing.failed
     assert report.mean("null", PASSED).value == report.mean("null", PASSED_EVERY_TIME[2]).value
 
 

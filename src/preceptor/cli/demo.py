@@ -26,7 +26,9 @@ SHOWN = 12
 
 
 def demo(
-    template: Annotated[str, typer.Option(help="Which simulated desk: broadband or airline.")] = "broadband",
+    template: Annotated[
+        str, typer.Option(help="Which simulated desk: broadband, airline or parcels (with tools).")
+    ] = "broadband",
     customers: Annotated[int, typer.Option(min=20, help="Unseen customers of the before/after table.")] = 100,
     folder: Annotated[Path, typer.Option(help="Where to; a number is added when it is there already.")] = Path("demo"),
     student: Annotated[

@@ -16,7 +16,9 @@ WORDY = 4_000
 
 def init(
     name: Annotated[Path, typer.Argument(help="The folder to make.")],
-    template: Annotated[str, typer.Option(help="Which example to start from: broadband or airline.")] = "broadband",
+    template: Annotated[
+        str, typer.Option(help="Which example to start from: broadband, airline or parcels (with tools).")
+    ] = "broadband",
     from_docs: Annotated[
         Path | None,
         typer.Option(

@@ -38,6 +38,10 @@ def show_report(
     for arm in report.arms:
         for reason, count in arm.reasons.items():
             typer.echo(f"Unscored, {arm.name}: {count} × {reason}")
+    for arm in report.arms:
+        if arm.failed:
+            counts = ", ".join(f"{name} {count:,}" for name, count in arm.failed.items())
+            typer.echo(f"Not as it should be, {arm.name}, of {len(arm.outcomes):,} conversations: {counts}")
     for name in report.names:
         if share := report.judge_share(name):
             typer.echo(f"Judge's own noise, {name}: {_percent(share)} of what differs between single ratings")

@@ -12,6 +12,7 @@ from statistics import stdev
 from typing import TYPE_CHECKING, Literal
 
 from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.outcome import Outcome
 from preceptor.errors import NotFound, UserError
 from preceptor.evaluation import sequential, significance, statistics
 from preceptor.evaluation.comparison import Verdict
@@ -57,6 +58,18 @@ class ArmResult:
         fights = (duel.verdict for served in self.served for duel in served.duels)
         said = Counter(one.reason for one in (*ratings, *fights) if isinstance(one, Unscored))
         return dict(said.most_common())
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """By name, how many conversations failed a check of what came of them; the most frequent first. All trials."""
+        found = Counter(check.name for outcome in self.outcomes for check in outcome.checks if not check.kept)
+        return dict(found.most_common())
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What came of each conversation, as far as that is known. All trials."""
+        talks = (talk for served in self.served for talk in (served.conversation, *served.again))
+        return tuple(talk.outcome for talk in talks if talk.outcome)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from preceptor.dialogue.conversation import Turn
+from preceptor.dialogue.outcome import Check
 from preceptor.evaluation.measures import SATISFACTION
 from preceptor.evaluation.rendering.figures import Figures
 from preceptor.evaluation.rendering.wording import number
@@ -43,6 +44,8 @@ class Talk:
     """The judge's, or why there is no verdict."""
     whole: tuple[Breach, ...]
     """Rules that no single turn broke."""
+    failed: tuple[Check, ...]
+    """What was not as it should be in the end."""
     turns: tuple[Said, ...]
 
 
@@ -103,7 +106,9 @@ def _talk(served: Served) -> Talk:
         for n, turn in enumerate(served.conversation.turns)
     )
     whole = tuple(breach for breach in served.breaches if breach.turn is None)
-    return Talk(served.arm, score(served), ENDINGS[served.conversation.ending], reason(served), whole, turns)
+    outcome = served.conversation.outcome
+    failed = tuple(check for check in outcome.checks if not check.kept) if outcome else ()
+    return Talk(served.arm, score(served), ENDINGS[served.conversation.ending], reason(served), whole, failed, turns)
 
 
 def score(served: Served) -> str:
