@@ -94,9 +94,9 @@ class Cluster:
             return {}
         return {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []}
 
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
-        command: list[str | Path] = [self._bin / "postgres", "-D", self.data, "-h", "127.0.0.1", "-p", str(self.port)]
+    def start(self, address: str = "127.0.0.1") -> None:
+        """Start the server and wait until it answers. `address`: where it listens; this machine's own must be in it."""
+        command: list[str | Path] = [self._bin / "postgres", "-D", self.data, "-h", address, "-p", str(self.port)]
         for option in (*self._options, "unix_socket_directories="):
             command += ["-c", option]
         with self.log.open("ab") as log:

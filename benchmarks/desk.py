@@ -71,13 +71,16 @@ class Ended:
 class Teaching:
     """A command that is running. The process is ours; it starts no others."""
 
-    def __init__(self, arguments: tuple[str, ...], log: Path) -> None:
+    def __init__(self, arguments: tuple[str, ...], log: Path, before: Sequence[str] = ()) -> None:
+        """`before`: what the command is run by, such as another network's `ip netns exec`."""
         self._out, self._err = log.with_suffix(".out"), log.with_suffix(".err")
         self._before = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._began = time.monotonic()
         self._delayed = 0.0
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._process = subprocess.Popen([command(), *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            self._process = subprocess.Popen(
+                [*before, command(), *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
 
     @property
     def age(self) -> float:
@@ -135,10 +138,13 @@ class Desk:
         teaching: Mapping[str, Any],
         *,
         here: bool = False,
+        database: str | None = None,
     ) -> "Desk":
-        """A new project with the world's domain; models by role."""
+        """A new project with the world's domain; models by role. `database`: a server's URL, if it is to be one."""
         folder.mkdir(parents=True)
-        values = {f"models.{role}": models[role] for role in ROLES} | {"teaching": teaching}
+        values: dict[str, Any] = {f"models.{role}": models[role] for role in ROLES} | {"teaching": teaching}
+        if database is not None:
+            values["project"] = {"database": database}
         (folder / FILE).write_text(commented(values), "utf-8")
         (folder / templates.DOMAIN_FILE).write_text(templates.domain_text(world.domain), "utf-8")
         return cls(folder, here)
@@ -163,7 +169,8 @@ class Desk:
     @property
     def run(self) -> Run | None:
         """The one run, as the database has it; None: a kill came before there was one."""
-        if not (self.folder / "preceptor.db").exists():
+        place = self.project.place
+        if isinstance(place, Path) and not place.exists():
             return None
         with self.project.database(create=True) as db:
             return next(iter(Runs(db).list()), None)

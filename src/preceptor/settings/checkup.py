@@ -16,6 +16,7 @@ from preceptor.errors import Adjusted, BadReply, NotFound, PreceptorError, Provi
 from preceptor.llm.client import OpenAIModel
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema, Tool
 from preceptor.llm.model import Model
+from preceptor.settings import queue
 from preceptor.settings.models import Providers, Sampled, key
 from preceptor.settings.project import Project
 from preceptor.settings.schema import ROLES, Endpoint, Simulated
@@ -51,7 +52,12 @@ class Finding:
 
 async def examine(project: Project) -> AsyncIterator[Finding]:
     """Findings one by one, as they come in. Faults are findings, not exceptions."""
-    for finding in (_domain(project), _database(project), await anyio.to_thread.run_sync(_embedder, project)):
+    for finding in (
+        _domain(project),
+        _database(project),
+        *_workers(project),
+        await anyio.to_thread.run_sync(_embedder, project),
+    ):
         yield finding
     async for finding in _behind(project):
         yield finding
@@ -97,6 +103,25 @@ def _database(project: Project) -> Finding:
     if about.cautions:
         return Finding("database", place, "note", "; ".join((found, *about.cautions)))
     return Finding("database", place, "fine", found)
+
+
+def _workers(project: Project) -> list[Finding]:
+    """Whether other processes can take part in runs; nothing where the database is a file, for there they cannot."""
+    if "://" not in str(project.place):
+        return []
+    try:
+        queue.check(project.place)
+    except PreceptorError as fault:
+        return [Finding("database", "workers", "fine", f"none take part: {fault}")]
+    try:
+        with project.database() as db:
+            count, allowed = queue.present(db), queue.allowed(db)
+    except PreceptorError:
+        return []  # what is wrong with the database was said
+    if not allowed:
+        advice = "GRANT CREATE ON DATABASE to this user, if workers are to take part in runs."
+        return [Finding("database", "workers", "note", "the queue's schema may not be made here", advice)]
+    return [Finding("database", "workers", "fine", f"{count or 'none'} at work; `preceptor worker` adds one")]
 
 
 def _embedder(project: Project) -> Finding:

@@ -81,6 +81,11 @@ class Errands:
         after = (errands.c.run == self.run) & (errands.c.ended > number)
         return await self.db.read(partial(_ended, wanted=after))
 
+    async def ended(self, keys: Sequence[str]) -> list[Ended]:
+        """Those of some errands that have ended, in order."""
+        mine = (errands.c.run == self.run) & errands.c.key.in_(list(keys)) & (errands.c.state != "open")
+        return await self.db.read(partial(_ended, wanted=mine))
+
     def last(self) -> int:
         """The newest number."""
         with self.db.reading() as connection:

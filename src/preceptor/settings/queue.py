@@ -63,6 +63,13 @@ def present(db: Database) -> int:
         return connection.scalar(sa.select(sa.func.count()).select_from(_workers).where(_FRESH)) or 0
 
 
+def allowed(db: Database) -> bool:
+    """Whether there is a queue, or one may be made."""
+    may = sa.text("SELECT has_database_privilege(current_database(), 'CREATE')")
+    with db.reading() as connection:
+        return _mark(connection) is not None or bool(connection.scalar(may))
+
+
 def waiting(connection: sa.Connection, run: str) -> bool:
     """Whether any job of a run is to be done, or being done."""
     return connection.scalar(sa.select(sa.literal(1)).where(_jobs.c.queue_name == run).limit(1)) is not None

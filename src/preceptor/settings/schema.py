@@ -505,8 +505,8 @@ class WorkersSection(Section):
     """Other processes, on this machine or others, that take part in teaching runs: `preceptor worker`."""
 
     jobs: Count | None = None
-    """Customers and scenarios a process works on at a time; as many as the models' largest concurrency when not given,
-    which keeps all connections busy."""
+    """Customers and scenarios a process works on at a time; twice the models' largest concurrency when not given, which
+    keeps all connections busy."""
     lead_works: bool = True
     """false: the process that leads a run only leads it, and workers do all the rest."""
 

@@ -68,8 +68,9 @@ def fingerprint(project: Project, providers: Providers, embedder: Embedder) -> s
 
 
 def jobs_at_once(project: Project) -> int:
-    """As many as the models take calls at a time: of an errand at least one call is in flight nearly always."""
-    return project.settings.workers.jobs or max(project.settings.models.of(role).concurrency for role in ROLES)
+    """Twice as many as the models take calls at a time. Of an errand one call at least is in flight most of the time,
+    but not while it is fetched, given back, and waits for the row of its next call to be on disk."""
+    return project.settings.workers.jobs or 2 * max(project.settings.models.of(role).concurrency for role in ROLES)
 
 
 CrewOf = Callable[[Project, Database, str, Team, Embedder], Crew]
@@ -146,6 +147,8 @@ class Dispatch:
     _fresh: dict[str, Description] = field(default_factory=dict)
     _papers: dict[str, bytes] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _last: int = 0
+    """The newest end heard of."""
 
     async def do(
         self, crew: Crew, errand: Callable[..., Awaitable[T]], arguments: Sequence[Any], options: Mapping[str, Any]
@@ -168,6 +171,8 @@ class Dispatch:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
+        # Before anything is sent: what ends after this is news.
+        self._last = await asyncio.to_thread(self.errands.last)
         tasks = [asyncio.create_task(work()) for work in (self._send, self._watch, self._refresh)]
         for task in tasks:
             task.add_done_callback(self._failed)
@@ -204,7 +209,7 @@ class Dispatch:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        last, heard = await asyncio.to_thread(self.errands.last), loop.time()
+        heard = loop.time()
         while True:
             await asyncio.sleep(TICK)
             if self.team.stop.is_set:
@@ -213,14 +218,21 @@ class Dispatch:
             if not self._outstanding:
                 heard = loop.time()
                 continue
-            for ended in await self.errands.ended_after(last):
-                last, heard = ended.number, loop.time()
+            for ended in await self.errands.ended_after(self._last):
+                self._last, heard = ended.number, loop.time()
                 self._hear(ended)
-            if loop.time() - heard > LOST and not await self.errands.db.read(
-                partial(queue.waiting, run=self.errands.run)
-            ):
+            if loop.time() - heard > LOST and not await self._any_queued():
                 heard = loop.time()
-                await self.post.send(self.errands.run, ([key] for key in self._outstanding))
+                await self._send_again()
+
+    async def _any_queued(self) -> bool:
+        return await self.errands.db.read(partial(queue.waiting, run=self.errands.run))
+
+    async def _send_again(self) -> None:
+        """The queue has lost jobs; whatever was done of what they were to do is heard of first."""
+        for ended in await self.errands.ended(self._outstanding):
+            self._hear(ended)
+        await self.post.send(self.errands.run, [[key] for key in self._outstanding])
 
     @property
     def _outstanding(self) -> list[str]:
