@@ -127,11 +127,6 @@ class Shop:
     def lead(self, *more: str) -> Teaching:
         return self.desk.start("--workers", *self.options, *more)
 
-    def count(self) -> int:
-        """Calls that were finished."""
-        with Database.open(self.database) as db, db.reading() as connection:
-            return connection.scalar(sa.select(sa.func.count()).where(calls.c.state == "done")) or 0
-
 
 @contextmanager
 def shop(desk: Desk, database: str, workers: int, *options: str) -> Iterator[Shop]:
@@ -379,7 +374,8 @@ def ratio(bench: Bench, latency: float, connections: int, most: int) -> Figures:
         with shop(desk, url, workers, "--set", "workers.lead_works=false") as made:
             lead = made.lead() if workers else desk.start()
             ended = finished(lead.ended())
-            figures["calls"] = made.count()
+            if workers == most:
+                figures |= sizes(url)
         hashes.add(desk.hash)
         figures[f"{name}_s"] = round(ended.seconds, 1)
         print(f"  {name}: {ended.seconds:.1f} s, library {desk.hash[:12]}", flush=True)
@@ -388,6 +384,14 @@ def ratio(bench: Bench, latency: float, connections: int, most: int) -> Figures:
     figures["four_to_alone"] = round(figures["alone_s"] / figures["several_s"], 2)
     figures["other_hash"] = len(hashes) - 1
     return figures
+
+
+def sizes(database: str) -> Figures:
+    """What a run takes in the database, indexes included."""
+    with Database.open(database) as db, db.reading() as connection:
+        count = connection.scalar(sa.select(sa.func.count()).select_from(calls)) or 0
+        size = connection.scalar(sa.text("SELECT pg_total_relation_size('calls')")) or 0
+    return {"calls": count, "bytes_a_call": round(size / max(1, count))}
 
 
 def arguments() -> argparse.Namespace:

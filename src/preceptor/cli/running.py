@@ -84,6 +84,8 @@ def _again(job: Job[T], options: Sequence[str], limit: int | None) -> str:
     whole, folder = (job.series.run.id, job.series.folder) if job.series else (job.run, job.project.folder)
     kept = ("teaching.", "evaluation.") if job.series else (f"{job.keeps}.",)
     words = ["preceptor", *job.command.split(), *(() if job.resumes else ("--resume", whole))]
+    if job.lead is not None:
+        words.append("--workers")
     if folder != Path():
         words += ["--project", str(folder)]
     if limit is not None:

@@ -88,10 +88,9 @@ def run(
     from preceptor.cli import running
     from preceptor.cli.display import Lessons
 
-    again = f"{command} --workers" if lead else command
     work = partial(lessons.teach, lead=lead)
     job = running.Job(
-        lessons.project, lessons.db, lessons.run.id, again, "Teaching", "teaching", Lessons(), work, series, lead
+        lessons.project, lessons.db, lessons.run.id, command, "Teaching", "teaching", Lessons(), work, series, lead
     )
     return running.run(job, providers, json=json, options=options, limit=limit)
 

@@ -159,7 +159,7 @@ class Post:
         Raises:
             UserError: the queue cannot be reached.
         """
-        for name in ("procrastinate", "psycopg.pool"):
+        for name in ("procrastinate", "psycopg"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what they would say is said here, in a sentence
         serving = asyncio.create_task(self._serve())
         try:
