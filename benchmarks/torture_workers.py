@@ -155,11 +155,13 @@ class Bench:
     folder: Path
     teaching: Mapping[str, Any]
     draw: random.Random
+    here: bool = False
+    """Runs in one process are done in this one; for tests."""
 
     def desk(self, name: str, models: Mapping[str, Mapping[str, Any]]) -> tuple[Desk, str]:
         url = self.cluster.new()
         Database.open(url).close()
-        return Desk.open(self.folder / name, self.world, models, self.teaching, database=url), url
+        return Desk.open(self.folder / name, self.world, models, self.teaching, here=self.here, database=url), url
 
     def served(self, url: str, **more: Any) -> dict[str, dict[str, Any]]:
         return endpoints(url, self.world.roles, **{"concurrency": CONNECTIONS, **more})
@@ -369,7 +371,7 @@ def ratio(bench: Bench, latency: float, connections: int, most: int) -> Figures:
     figures: Figures = {"latency_s": latency, "connections": connections}
     hashes = set()
     models = bench.slow(latency, connections)
-    for name, workers in (("alone", 0), ("one", 1), ("several", most)):
+    for name, workers in (("one", 1), ("several", most), ("alone", 0)):
         desk, url = bench.desk(f"ratio-{name}", models)
         with shop(desk, url, workers, "--set", "workers.lead_works=false") as made:
             lead = made.lead() if workers else desk.start()

@@ -14,28 +14,15 @@ from cluster import Cluster, NoBinaries, running
 from desk import TINY, Teaching
 from hosts import Host, NoNamespaces, hosts
 from preceptor.llm.ledger import calls
-from preceptor.settings.queue import STALLED
 from preceptor.simulated.world import World
 from preceptor.storage.database import Database
-from torture_workers import (
-    Bench,
-    Scene,
-    Whole,
-    Worker,
-    budget,
-    kill_one,
-    shop,
-    survived,
-    taken_over,
-    whole,
-)
+from torture_workers import Bench, Scene, Whole, Worker, kill_one, shop, survived, taken_over, whole
 from witness import serving
 
 pytestmark = pytest.mark.slow
 WORLD = Path(__file__).parents[1] / "simulated" / "small.yaml"
 RUN = {**TINY, "customers": 12, "min_contexts": 2, "looks": (4, 8)}
 """Some 240 calls; a strategy is accepted."""
-TAKEN_OVER = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +30,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     try:
         with running() as started:
             folder = tmp_path_factory.mktemp("bench")
-            yield Bench(started, World.load(WORLD), str(WORLD), folder, RUN, random.Random(1))
+            yield Bench(started, World.load(WORLD), str(WORLD), folder, RUN, random.Random(1), here=True)
     except NoBinaries as reason:
         pytest.skip(str(reason))
 
@@ -53,31 +40,23 @@ def undisturbed(bench: Bench) -> Whole:
     return whole(bench)
 
 
-def test_who_is_killed_is_taken_over_and_the_library_is_that_of_one_process(bench: Bench, undisturbed: Whole) -> None:
-    """A worker, and then the process that leads."""
+def test_a_worker_that_is_killed_is_taken_over_and_the_library_is_that_of_one_process(
+    bench: Bench, undisturbed: Whole
+) -> None:
     with serving(bench.world, latency=0.05) as served:
         desk, url = bench.desk("killed", bench.served(served.url))
         with shop(desk, url, 1) as made:
             scene = Scene(made, served)
             lead = made.lead()
-            for number, share in ((0, 0.2), (1, 0.6)):
-                while served.tally.calls < share * undisturbed.calls:
-                    assert lead.running
-                    time.sleep(0.01)
-                lead = kill_one(scene, lead, number)
+            while served.tally.calls < undisturbed.calls / 3:
+                assert lead.running
+                time.sleep(0.01)
+            lead = kill_one(scene, lead, 0)
             finished(lead.ended())
     found = survived(scene, undisturbed)
     wrong = ("other_hash", "accepted_lost", "twice_not_in_flight", "twice_not_marked")
     assert {name: found[name] for name in wrong} == dict.fromkeys(wrong, 0)
-    assert max(scene.waits) < TAKEN_OVER
     assert undisturbed.accepted
-    assert scene.leads == 1
-
-
-def test_a_budget_holds_over_processes(bench: Bench, undisturbed: Whole) -> None:
-    figures = budget(bench, undisturbed, workers=1, count=1)
-    assert (figures["over"], figures["unclean"], figures["other_hash"]) == (0, 0, 0)
-    assert figures["used_least"] > 0.5
 
 
 @pytest.fixture
@@ -95,7 +74,7 @@ def test_a_host_that_is_cut_off_half_way_is_taken_over(bench: Bench, two: list[H
     with reachable(bench.cluster):
         plain, _ = bench.desk("uncut", bench.slow(0.0, 4))
         finished(plain.teach())
-        desk, url = bench.desk("cut", bench.slow(0.4, 4))
+        desk, url = bench.desk("cut", bench.slow(0.2, 4))
         worker = Worker(desk, 1, at(url, there), there.enter).ready()
         lead = Teaching(
             ("teach", "--workers", "--yes", "--project", str(desk.folder), *at(url, here)),
@@ -107,13 +86,12 @@ def test_a_host_that_is_cut_off_half_way_is_taken_over(bench: Bench, two: list[H
             time.sleep(0.05)
         there.cut()
         try:
-            waited = taken_over(url, worker.names[0])
+            taken_over(url, worker.names[0])
             assert lead.ended().code == 0, lead.told
             assert worker.process.poll() is None
         finally:
             there.mend()
         assert worker.end() == 0, worker.told
-    assert STALLED - 5 < waited < TAKEN_OVER
     assert desk.hash == plain.hash
     with Database.open(url) as db, db.reading() as connection:
         assert connection.scalar(sa.select(sa.func.count()).where(calls.c.state != "done")) == 0
