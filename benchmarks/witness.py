@@ -92,7 +92,7 @@ class Witness:
             await send(message)
 
         try:
-            await self._app(scope, _replay(body), pass_on)
+            await self._app(scope, _replay(body, receive), pass_on)
         finally:
             tally.closes(time.monotonic() - began)
             self._bill(tally, name, bytes(answer))
@@ -162,8 +162,13 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def _replay(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body once; then whatever comes, which a stream waits for to see its reader leave."""
+    bodies = [body]
 
-    return receive
+    async def again() -> Message:
+        if not bodies:
+            return await receive()
+        return {"type": "http.request", "body": bodies.pop(), "more_body": False}
+
+    return again
