@@ -29,7 +29,7 @@ from desk import SMALL, Desk, Ended, Teaching, aligned, endpoints, load_world, q
 from fault_proxy import Away, Bad, Proxy, Seen, proxying
 from preceptor.simulated.world import World
 
-TIMEOUT = 8.0
+TIMEOUT = 3.0
 """Seconds a reply may take: far more than the server needs, and far less than a slow one takes."""
 RATES = (100.0, 20.0, 100.0)
 """Calls a second, step by step."""

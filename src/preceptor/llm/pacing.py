@@ -11,9 +11,9 @@ Calls that were sent before a cut say nothing new when they are refused. A secon
 calls: a server that counts by the second refuses all that comes until the next one. What is not used does not grow.
 
 Some servers refuse by chance, whatever our pace: an overloaded one that is shared does. There each cut is followed by
-the next, and helps nothing. So where no more than a third of the calls is refused, and at a quarter of the pace as
-well, it is tried without a pace: for ten seconds, then for twenty, and so on. Where more is refused for it, the pace is
-back at once.
+the next, and helps nothing. So where four cuts in a row came at a lower pace each, and no more than a third of the calls
+was refused, it is tried without a pace: for ten seconds, then for twenty, and so on. Where more is refused for it, the
+pace is back at once.
 
 What a server says itself (Retry-After) holds for everything that is sent to it, not only for the call it refused.
 """
@@ -37,8 +37,10 @@ _BETWEEN = 1.0
 """Seconds between two cuts, at least."""
 _FEW = 5
 """Calls between two cuts, at least."""
-_IN_VAIN = 1 / 4
-"""Of the best pace there was: if going down to this helped nothing, the pace is not the cause."""
+_IN_VAIN = 4
+"""Cuts in a row, each at a lower pace, after which the pace may not be the cause."""
+_LOWER = 0.95
+"""Of the pace that was refused before: how a limit's own noise is told from that."""
 _MANY = 1 / 3
 """A share of calls refused that is not put down to chance."""
 _TRIAL = 10.0
@@ -64,8 +66,6 @@ class Started:
 class Stretch:
     """Calls between two cuts, or over several."""
 
-    pace: float
-    """At its beginning, in calls a second."""
     sent: int = 0
     refused: int = 0
 
@@ -86,10 +86,13 @@ class Learned:
         """Seconds of use since the last cut."""
         self._cuts = 0
         self._cut_at = _NEVER
-        self._now = Stretch(0.0)
+        self._cut_from = 0.0
+        """The pace before it."""
+        self._now = Stretch()
         """Since the last cut."""
-        self._series = Stretch(0.0)
-        """Over the last cuts that came one soon after the other; with the best pace since the last trial."""
+        self._row = 0
+        self._in_row = Stretch()
+        """Cuts, each at a lower pace than the one before, and the calls over them."""
         self._trial_until = _NEVER
         self._trial_for = _TRIAL
         self._second = _NEVER
@@ -109,7 +112,7 @@ class Learned:
         """A call goes out; `waited`: for the pace, which so was used."""
         if _NEVER < self._trial_until <= now:
             self._level, self._trial_until, self._trial_for = None, _NEVER, 2 * self._trial_for
-            self._turn(now)
+            self._turn(now, 0.0)
         if now - self._second >= 1.0:
             self._before = self._count if now - self._second < 2.0 else 0
             self._second, self._count = now, 0
@@ -133,31 +136,30 @@ class Learned:
 
     def _begin(self, now: float) -> None:
         self._level, self._first = float(max(self._count, self._before, 1)), True
-        self._series = Stretch(self._level)
-        self._turn(now)
+        self._turn(now, 0.0)
 
     def _cut(self, now: float, rate: float) -> None:
-        if not self._first and self._used >= _PLATEAU:
-            self._series = Stretch(max(rate, self._series.pace))
-        self._series.sent += self._now.sent
-        self._series.refused += self._now.refused
-        share = min(_CUT, self._now.taken)
-        self._level, self._first = rate * share / _CUT * _BELOW, False
-        self._turn(now)
-        if rate * share < self._series.pace * _IN_VAIN and self._series.taken > 1 - _MANY:
+        if rate >= _LOWER * self._cut_from:
+            self._row, self._in_row = 0, Stretch()
+        self._row += 1
+        self._in_row.sent += self._now.sent
+        self._in_row.refused += self._now.refused
+        self._level, self._first = rate * min(1.0, self._now.taken / _CUT) * _BELOW, False
+        self._turn(now, rate)
+        if self._row >= _IN_VAIN and self._in_row.taken > 1 - _MANY:
             self._trial_until = now + self._trial_for
 
     def _doubt(self, now: float) -> None:
         """More is refused without a pace: it was one, after all."""
-        if self._now.sent >= _TELLING and self._now.taken < self._series.taken - _MORE:
+        if self._now.sent >= _TELLING and self._now.taken < self._in_row.taken - _MORE:
             self._trial_until = _NEVER
-            self._series = Stretch(self._level or 0.0)
-            self._turn(now)
+            self._turn(now, 0.0)
 
-    def _turn(self, now: float) -> None:
-        self._used, self._cut_at = 0.0, now
+    def _turn(self, now: float, pace: float) -> None:
+        """Begin anew, after a cut of that pace."""
+        self._used, self._cut_at, self._cut_from = 0.0, now, pace
         self._cuts += 1
-        self._now = Stretch(self._level or 0.0)
+        self._now = Stretch()
 
 
 class Pace:
