@@ -11,9 +11,9 @@ Calls that were sent before a cut say nothing new when they are refused. A secon
 calls: a server that counts by the second refuses all that comes until the next one. What is not used does not grow.
 
 Some servers refuse by chance, whatever our pace: an overloaded one that is shared does. There each cut is followed by
-the next, and helps nothing. So where four cuts in a row came at a lower pace each, and no more than a third of the calls
-was refused, it is tried without a pace: for ten seconds, then for twenty, and so on. Where more is refused for it, the
-pace is back at once.
+the next, and helps nothing. So where several cuts in a row came at a lower pace each, and no more than a third of the
+calls was refused, it is tried without a pace: for ten seconds, then for twenty, and so on. If more is refused for it,
+the pace is back at once.
 
 What a server says itself (Retry-After) holds for everything that is sent to it, not only for the call it refused.
 """
@@ -37,7 +37,7 @@ _BETWEEN = 1.0
 """Seconds between two cuts, at least."""
 _FEW = 5
 """Calls between two cuts, at least."""
-_IN_VAIN = 4
+_IN_VAIN = 6
 """Cuts in a row, each at a lower pace, after which the pace may not be the cause."""
 _LOWER = 0.95
 """Of the pace that was refused before: how a limit's own noise is told from that."""
@@ -45,7 +45,7 @@ _MANY = 1 / 3
 """A share of calls refused that is not put down to chance."""
 _TRIAL = 10.0
 """Seconds of the first trial without a pace."""
-_MORE = 0.2
+_MORE = 0.15
 """How much greater a share of calls is refused when a trial is broken off."""
 _TELLING = 20
 """Calls after which a share of them tells something."""
