@@ -204,3 +204,30 @@ def test_bad_rows_are_told_and_a_log_without_any_conversation_is_refused(tmp_pat
             list(logged([path], told.append))
     with pytest.raises(NotFound):
         list(logged([tmp_path / "none.jsonl"], told.append))
+
+
+@pytest.mark.anyio
+async def test_the_same_words_after_different_results_are_not_near_duplicates() -> None:
+    asked: list[str] = []
+
+    def teacher(request: Request) -> str:
+        said = request.messages[-1].content
+        state = "missing" if "missing" in said.split("<scenarios>")[0] else "sent"
+        asked.append(state)
+        listed = re.findall(r"^(\d+)\. It is (\w+)", said, re.MULTILINE)
+        number = next((int(n) for n, name in listed if name == state), 0)
+        return json.dumps({"scenario": number, "description": "" if number else f"It is {state}."})
+
+    def moment(n: int, state: str) -> Moment:
+        call, reply = ToolCall("c", "track", "{}"), Turn("agent", "Yes.")
+        row = {"parcel": n, "service": "express", "depot": "Kelso", "cover": "none", "state": state}
+        shown = Turn("tool", json.dumps(row), tool_call_id="c")
+        context = Context((Turn("customer", "Where is my parcel?"), Turn("agent", "", (call,)), shown))
+        return Moment(context, f"c:{n}", reply, reply, (), Comparison("win", "", orders_agree=True), first=True)
+
+    book, who = Book(), crew(ScriptedModel("teacher", teacher))
+    await place_moments(who, book, [moment(1, "sent")])
+    await place_moments(who, book, [moment(2, "missing"), moment(3, "sent")])
+    assert sorted(scenario.description for scenario in book.scenarios.values()) == ["It is missing.", "It is sent."]
+    # Each is asked about once, and once more for its description; the third is like the first and joins unasked.
+    assert asked == ["sent", "sent", "missing", "missing"]

@@ -16,6 +16,7 @@ from preceptor.dialogue.conversation import Context
 from preceptor.errors import BadReply, Rejected
 from preceptor.library.model import Scenario
 from preceptor.llm.messages import Sampling
+from preceptor.retrieval.results import pairs, told
 from preceptor.retrieval.windows import heard, spoken
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.events import PhaseName, ScenarioFound
@@ -192,14 +193,17 @@ def _join_near_duplicates(crew: Crew, book: Book, moments: Sequence[Moment]) -> 
     known = _embed(crew, [_recent(context) for _, context in examples])
     described = _embed(crew, [scenario.description for scenario in scenarios])
     owners = np.array([n for n, _ in examples], dtype=np.int64)
+    shown = [_shown(context) for _, context in examples]
     asking = []
     vectors = _embed(crew, [_recent(moment.context) for moment in moments])
     for moment, vector in zip(moments, vectors, strict=True):
         likeness = described @ vector if scenarios else np.zeros(0, dtype=np.float32)
         if examples:
             near = known @ vector
-            best = int(np.argmax(near))
-            if near[best] >= crew.settings.near_duplicate:
+            mine = _shown(moment.context)
+            same = np.where([theirs == mine for theirs in shown], near, -1.0)
+            best = int(np.argmax(same))
+            if same[best] >= crew.settings.near_duplicate:
                 book.add(scenarios[owners[best]].id, moment, crew.settings.examples)
                 continue
             np.maximum.at(likeness, owners, near)
@@ -211,7 +215,16 @@ def _join_near_duplicates(crew: Crew, book: Book, moments: Sequence[Moment]) -> 
 def _recent(context: Context) -> str:
     """What a near-duplicate must agree in: the customer's last two messages, or the last and what tools told since."""
     said = spoken(context.turns)
-    return "\n".join(said[place].text for place in heard(said)[-2:])
+    texts = (said[place].text for place in heard(said)[-2:])
+    return "\n".join(text if (found := pairs(text)) is None else " ".join(found) for text in texts)
+
+
+def _shown(context: Context) -> tuple[str, ...]:
+    """… and, to the letter, what they told the agent that it has yet to act on, but for numbers: of ten values that two
+    results share, the eleventh may decide."""
+    if not context.turns or context.turns[-1].party != "tool":
+        return ()
+    return tuple(pairs(told(context.turns[-1].text)) or ())
 
 
 def _nearest(vectors: NDArray[np.float32], vector: NDArray[np.float32]) -> list[int]:
