@@ -7,7 +7,7 @@ mutual information of groups and labels, over the mean of their entropies (Streh
 in no group count as one group.
 
 --part takes one half of a file, by sha256 of the id: the method was developed on `dev` of STAR. Last, STAR's dialogues
-are taken again and again under other ids, up to --large conversations, and to a quarter of that: CPU a conversation and
+are taken again and again, each time a little changed, up to --large conversations, and to a quarter of that: CPU a conversation and
 memory held should not grow. QUICK=1 takes the `dev` half, 2,000 of Banking77 and fewer conversations. Prints tables
 and, as its last line, a JSON object.
 """
@@ -137,9 +137,12 @@ def show(name: str, held: Held, most: int) -> None:
 
 
 def repeated(talks: list[Conversation], count: int) -> Iterator[Conversation]:
+    """Each a little different from the last time, so that all have to be placed."""
     for n in range(count):
         one = talks[n % len(talks)]
-        yield replace(one, customer=f"{one.customer}-{n // len(talks)}")
+        first, *others = one.turns
+        turns = (replace(first, text=f"{first.text} {n}"), *others)
+        yield replace(one, turns=turns, customer=f"{one.customer}-{n // len(talks)}")
 
 
 def large(path: Path, count: int, seed: int) -> dict[str, float]:

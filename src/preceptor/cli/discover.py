@@ -116,13 +116,20 @@ def _show(found: "Discovery") -> None:
 
 
 def _about(found: "Discovery") -> "Iterator[str]":
-    yield f"{found.conversations:,} conversations, {len(found.subjects)} subjects."
+    subjects = f"{len(found.subjects)} subjects" if len(found.subjects) != 1 else "1 subject"
+    yield f"{found.conversations:,} conversations, {subjects}."
     if found.sampled < found.conversations - found.silent:
         yield f"Found in {found.sampled:,} of them, drawn at random; the others were placed by likeness."
     if found.silent:
         yield f"In {found.silent:,} no customer says anything."
     if found.unclear:
         yield f"{found.unclear:,} are like none of the subjects."
+    if len(found.subjects) == 1:
+        yield (
+            "No groups stand out: in words these conversations are too much alike, or too little. --fewest N splits "
+            "them all the same."
+        )
+        return
     yield f"With a fifth left out they come out the same to {found.stable:.2f} (adjusted Rand index; 1 is the same)."
 
 

@@ -18,7 +18,7 @@ from preceptor.dialogue.domain import Persona, Topic
 from preceptor.library.redaction import Redaction
 from preceptor.logs.grouping import FREE, Bounds
 from preceptor.logs.personas import Manner, Manners
-from preceptor.logs.subjects import Subjects
+from preceptor.logs.subjects import Subjects, spoken
 from preceptor.logs.wording import Wording
 from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.sparse import Index
@@ -165,7 +165,7 @@ def _once(logs: Iterable[Conversation]) -> Iterator[Keyed]:
     """Each conversation with a hash of what was said. Sources may overlap."""
     seen: set[bytes] = set()
     for one in logs:
-        said = _hash(*(part for turn in one.turns for part in (turn.party, turn.text)))
+        said = _hash(*(part for turn in spoken(one) for part in (turn.party, turn.text)))
         # A customer is named after the source, and then by the id it has there.
         whose = _hash(one.customer.removeprefix(f"{one.source}:"), said.hex())
         if whose not in seen:

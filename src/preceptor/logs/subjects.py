@@ -50,7 +50,7 @@ class Subjects:
             ProviderError: from the embedder.
         """
         reader, lexical = Reader(embedder), LEXICAL if embedder.dim else 1.0
-        views, vocabulary = read_contexts([_spoken(one) for one in sample], reader)
+        views, vocabulary = read_contexts([_read(one) for one in sample], reader)
         features = _whole(views, lexical)
         alike = likeness(features, features)
         return cls(group(alike, bounds, seed), alike, reader, vocabulary, features, lexical)
@@ -68,7 +68,7 @@ class Subjects:
         return np.asarray(members[np.argsort(-likest, kind="stable")], np.intp)
 
     def _place(self, conversations: Sequence[Conversation]) -> Index:
-        views, _ = read_contexts([_spoken(one) for one in conversations], self.reader, self.vocabulary)
+        views, _ = read_contexts([_read(one) for one in conversations], self.reader, self.vocabulary)
         alike = likeness(_whole(views, self.lexical), self.features)
         near = min(NEIGHBOURS, alike.shape[1])
         nearest = np.argpartition(-alike, near - 1, axis=1)[:, :near]
@@ -81,8 +81,13 @@ class Subjects:
         return np.asarray(best, np.intp)
 
 
-def _spoken(conversation: Conversation) -> tuple[Turn, ...]:
-    return tuple(replace(turn, text=without_stand_ins(turn.text)) for turn in conversation.turns)
+def spoken(conversation: Conversation) -> tuple[Turn, ...]:
+    """What customer and agent said, in words; retrieval would look at tools as well."""
+    return tuple(Turn(turn.party, turn.text) for turn in conversation.turns if turn.party != "tool" and turn.text)
+
+
+def _read(conversation: Conversation) -> tuple[Turn, ...]:
+    return tuple(replace(turn, text=without_stand_ins(turn.text)) for turn in spoken(conversation))
 
 
 def _whole(views: Views, lexical: float) -> Features:
