@@ -17,7 +17,7 @@ from preceptor.cli.main import run
 from preceptor.dialogue.conversation import Turn
 from preceptor.dialogue.customers import visitor
 from preceptor.dialogue.tools.toolbox import taken_up
-from preceptor.errors import PreceptorError, SettingsError
+from preceptor.errors import SettingsError
 from preceptor.llm.messages import ToolCall
 from preceptor.settings.project import Project
 from preceptor.simulated.world import World
@@ -169,8 +169,16 @@ def test_the_tools_of_an_mcp_server_are_tried(folder: Path, capfd: pytest.Captur
 def test_a_key_that_is_not_set_is_missed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DESK_KEY", raising=False)
     settle(folder, 'kind = "mcp"\nurl = "http://127.0.0.1:9/mcp"\nkey_env = "DESK_KEY"')
-    with pytest.raises(PreceptorError, match="'DESK_KEY'"):
+    with pytest.raises(SettingsError, match=r"'DESK_KEY', which tools\.key_env names, is not set"):
         Project.load(folder).equipped()
+
+
+async def test_what_is_harmless_is_a_tool(folder: Path) -> None:
+    settle(folder, 'kind = "python"\nmodule = "tools.py"\nharmless = ["lookup"]')
+    project = Project.load(folder)
+    with pytest.raises(SettingsError, match=r"'lookup', which is no tool; there are: book, look_up"):
+        async with project.environment(project.equipped()):
+            pass
 
 
 FERRY = "Can I take the ferry on Monday with ticket 123456?"

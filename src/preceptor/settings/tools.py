@@ -1,5 +1,6 @@
 """From the settings' section to what stands behind a domain's tools."""
 
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from preceptor.dialogue.tools.record import Record
 from preceptor.dialogue.tools.toolbox import Bounds, Toolbox
 from preceptor.dialogue.world import WorldTools
 from preceptor.errors import SettingsError
-from preceptor.settings.models import key, world
+from preceptor.settings.models import world
 from preceptor.settings.schema import Settings, Simulated, ToolsSection
 
 # Each kind is loaded where it is used: MCP's package takes a second to import.
@@ -85,6 +86,9 @@ async def environment(
     if not domain.tools or section.kind in (None, "none"):
         yield of_the_world(settings, folder) or NoTools()
         return
+    names = [spec.name for spec in domain.tools]
+    if unknown := next((name for name in section.harmless if name not in names), None):
+        raise SettingsError(f"tools.harmless names {unknown!r}, which is no tool; there are: {', '.join(names)}.")
     behind = backend(domain, section, folder)
     box = Toolbox(
         domain.tools,
@@ -120,7 +124,7 @@ def backend(domain: Domain, section: ToolsSection, folder: Path) -> Backend:
         case "http":
             from preceptor.dialogue.tools.http import HttpTools
 
-            return HttpTools(section.url or "", key(section.key_env), section.timeout)
+            return HttpTools(section.url or "", _key(section), section.timeout)
         case "mcp":
             return _mcp(section, folder)
         case "sandbox":
@@ -134,10 +138,21 @@ def _mcp(section: ToolsSection, folder: Path) -> "McpTools":
     installed()
     server: Address | Command
     if section.url:
-        server = Address(section.url, key(section.key_env), section.timeout)
+        server = Address(section.url, _key(section), section.timeout)
     else:
-        server = Command(section.command, {name: key(name) for name in section.pass_env}, folder)
+        server = Command(section.command, {name: _variable(name, "pass_env") for name in section.pass_env}, folder)
     return McpTools(server, section.sessions, section.at_once)
+
+
+def _key(section: ToolsSection) -> str:
+    return _variable(section.key_env, "key_env") if section.key_env else ""
+
+
+def _variable(name: str, setting: str) -> str:
+    """Raises: SettingsError: it is not set."""
+    if not os.environ.get(name):
+        raise SettingsError(f"The environment variable {name!r}, which tools.{setting} names, is not set.")
+    return os.environ[name]
 
 
 def _sandbox(section: ToolsSection, folder: Path) -> "Sandbox":

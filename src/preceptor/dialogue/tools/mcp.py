@@ -110,8 +110,6 @@ class McpTools:
         self._sharing = sharing
         self._lines: dict[str, _Line] = {}
         self._room = asyncio.Semaphore(at_once)
-        self.restarts = 0
-        """How often a server was found dead and begun with anew."""
 
     async def start(self) -> None:
         """Find out at once whether there is a server, where all conversations share it.
@@ -186,7 +184,6 @@ class McpTools:
 
         if isinstance(fault, MCPError) and fault.code not in (CONNECTION_CLOSED, REQUEST_TIMEOUT):
             return ToolFailed(without(fault.message, self._server.secrets))
-        self.restarts += 1
         await line.close()
         said = "The tool's server went away. It is not known whether this was done."
         return ToolFailed(said, "unreachable", type(fault).__name__)
