@@ -37,6 +37,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.default import DefaultDialect
 
+from tracing import is_traced, let_trace
+
 FUNCTIONS = (
     "preceptor.storage.runs Runs.create",
     "preceptor.storage.runs Runs.finish",
@@ -81,6 +83,8 @@ _FILES = {".lock": "lock", ".jsonl": "rejected rows"}
 SETTLING = 0.03
 """Seconds from when a tracer has us until it has stopped us once, from which on it sees every call."""
 
+_LOOK = 0.001
+"""Seconds between two looks at a child that is to be killed."""
 _WIDE = 1 << 20
 """Bytes that a pipe holds while nobody reads."""
 PATIENCE = 20.0
@@ -323,12 +327,9 @@ def _child(order: Order, pipes: Mapping[str, tuple[int, int]]) -> None:
 
 
 def _await_tracer() -> None:
-    import ctypes
-
-    any_tracer = -1  # PR_SET_PTRACER_ANY: where a system lets only parents trace, we let the one we wait for
-    ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(any_tracer), 0, 0, 0)
+    let_trace()
     until = time.monotonic() + PATIENCE
-    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
+    while not is_traced():
         if time.monotonic() > until:
             os._exit(UNTRACED)
         time.sleep(0.002)
@@ -349,7 +350,7 @@ def warm() -> None:
         for one in works.WORKS:
             folder = Path(place) / one.name
             folder.mkdir()
-            one.prepare(folder, world)
+            one.prepare(folder, world, works.DATABASE)
             for step in one.steps(folder):
                 do(folder, step)
 
@@ -376,12 +377,23 @@ def serve() -> None:
         if pid == 0:
             _child(order, pipes)
         print(json.dumps({"pid": pid}), file=answers)
-        if order.after:
-            time.sleep(order.after)
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
+        began = time.monotonic()
+        code = _waited(pid, order.after)
         told = {name: _drained(*ends) for name, ends in pipes.items()}
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status), **told}), file=answers)
+        print(json.dumps({"code": code, "seconds": time.monotonic() - began, **told}), file=answers)
+
+
+def _waited(pid: int, after: float) -> int:
+    """How a child ended, which is killed after so many seconds (0: never)."""
+    until = time.monotonic() + after
+    while after and time.monotonic() < until:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(_LOOK)
+    if after:
+        os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _pipe() -> tuple[int, int]:
@@ -406,6 +418,7 @@ class Ended:
     out: str
     err: str
     seconds: float
+    """Wall time since it was forked."""
 
 
 class Forks:
@@ -419,13 +432,12 @@ class Forks:
     def run(self, order: Order, traced: Callable[[int], None] = lambda pid: None) -> Ended:
         """`traced` hears the child's process when it is there."""
         assert self._process.stdin is not None
-        began = time.monotonic()
         self._process.stdin.write(json.dumps(vars(order)) + "\n")
         traced(self._answer()["pid"])
         answer = self._answer()
         with Path(order.log).open("a") as log:
             log.write(answer["log"])
-        return Ended(answer["code"], answer["out"], answer["err"], time.monotonic() - began)
+        return Ended(answer["code"], answer["out"], answer["err"], answer["seconds"])
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

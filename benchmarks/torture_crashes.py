@@ -10,6 +10,8 @@ After each kill, everything that was acknowledged must be on disk, the database 
 every row of every table, but for times, ids of runs and what was paid, must be that of the undisturbed project: none
 lost, none twice. Calls that reached a model twice must have been in flight at a kill, and be marked.
 
+With `--postgres` the databases are a private cluster's; it is the child that dies, and not the server.
+
 QUICK=1 runs a smaller form. Prints a table and, as its last line, a JSON object.
 """
 
@@ -22,18 +24,24 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
-from crashing import Ended, Forks, Order, Told, forking
+from cluster import Cluster, running
+from crashing import MODEL, Ended, Forks, Order, Told, forking
 from desk import aligned, memory, quick
+from preceptor.settings.project import Project
+from preceptor.settings.reading import FILE
 from witness import Name
-from works import WORKS, Held, Work
+from works import DATABASE, WORKS, Held, Work
 
 SMALL = Path(__file__).parents[1] / "tests" / "simulated" / "small.yaml"
 """Small, so that a work takes a second: what is tortured is the machinery."""
 KILLED = -9
+TRIES = 5
+"""To come to a point that only a resumed work has."""
 CHAIN = 4
 """Kills of one project, at most: what takes a work up again is killed, too."""
 MUST_BE_NONE = (
@@ -57,6 +65,8 @@ class Whole:
     work: Work
     template: Path
     """The project before it."""
+    url: str
+    """Of its database on a server; empty: it is a file."""
     held: Held
     points: Counter[str]
     seconds: float
@@ -161,32 +171,39 @@ class Torture:
     forks: Forks
     folder: Path
     draw: random.Random
+    cluster: Cluster | None = None
+    """Where databases are; None: in files."""
     found: dict[str, Counter[str]] = field(default_factory=dict)
     """By work."""
     died_at: dict[str, Counter[str]] = field(default_factory=dict)
     """By work and point: kills."""
-    passed: dict[str, set[str]] = field(default_factory=dict)
-    """By work: points of children that came to their end."""
+    passed: dict[str, dict[str, Sequence[Kill]]] = field(default_factory=dict)
+    """By work and point: kills after which a child that came to its end was there."""
     told: list[str] = field(default_factory=list)
     _scenes: int = 0
 
     def whole(self, work: Work, world: Path) -> Whole:
         template = self.folder / work.name
         template.mkdir()
-        work.prepare(template, str(world))
-        self.found[work.name], self.died_at[work.name] = Counter(), Counter()
-        scene = self.scene(Whole(work, template, Held(), Counter(), 0.0, 0))
+        url = self.cluster.new() if self.cluster else ""
+        work.prepare(template, str(world), url or DATABASE)
+        self.found[work.name], self.died_at[work.name], self.passed[work.name] = Counter(), Counter(), {}
+        scene = self.scene(Whole(work, template, url, Held(), Counter(), 0.0, 0))
         ended = scene.go_on(Kill())
         if ended.code:
             raise SystemExit(f"{work.name} fails without being disturbed:\n{ended.err}")
-        told, size = Told.read(scene.log), (scene.folder / "preceptor.db").stat().st_size
-        return Whole(work, template, Held.of(scene.folder), told.passed, ended.seconds, size)
+        told, size = Told.read(scene.log), 0 if url else (scene.folder / DATABASE).stat().st_size
+        return Whole(work, template, url, Held.of(scene.folder), told.passed, ended.seconds, size)
 
     def scene(self, whole: Whole) -> Scene:
         """A project of its own, before the work."""
         self._scenes += 1
         folder = self.folder / f"{whole.work.name}-{self._scenes}"
         shutil.copytree(whole.template, folder)
+        if self.cluster:
+            settings = folder / FILE
+            new = self.cluster.new(whole.url.rpartition("/")[2])
+            settings.write_text(settings.read_text("utf-8").replace(whole.url, new), "utf-8")
         return Scene(self.forks, whole, folder)
 
     def at(self, whole: Whole, kills: Sequence[Kill]) -> int:
@@ -200,6 +217,7 @@ class Torture:
             if kill.point:
                 self.died_at[whole.work.name][kill.point] += 1
         self.close(scene, "; ".join(str(kill) for kill in kills[: done + 1]))
+        self.passed[whole.work.name] |= dict.fromkeys(scene.passed, kills[:done])
         return done
 
     def close(self, scene: Scene, what: object) -> None:
@@ -207,8 +225,9 @@ class Torture:
         scene.finish()
         name = scene.whole.work.name
         self.found[name].update(scene.found)
-        self.passed.setdefault(name, set()).update(scene.passed)
         self.told += [f"{name}, {what}: {fault}" for fault in scene.told]
+        if self.cluster:
+            self.cluster.drop(Project.load(scene.folder).settings.project.database)
         shutil.rmtree(scene.folder)
 
     def points(self, whole: Whole, every: int) -> None:
@@ -216,16 +235,25 @@ class Torture:
         name, order = whole.work.name, list(whole.points)
         wanted = order[::every]
         self._through(whole, [Kill(point, nth) for point in wanted for nth in self._times(whole.points[point])])
-        more = sorted(self.passed[name] - whole.points.keys())[::every]
-        begun = [point for point in order if "sending" in point or "written" in point]
+        more = sorted(self.passed[name].keys() - whole.points.keys())[::every]
         for point in more:
-            first = self.draw.choice(begun)
-            self.at(whole, [Kill(first, self.draw.randint(1, whole.points[first])), Kill(point)])
+            self._resumed(whole, point, self.passed[name][point])
         self.found[name]["points"] = len(self.died_at[name])
         for point in (*wanted, *more):
             if not self.died_at[name][point]:
                 self.found[name]["unreached"] += 1
                 self.told.append(f"{name} never came to: {point}")
+
+    def _resumed(self, whole: Whole, point: str, known: Sequence[Kill]) -> None:
+        """Die at a point that only a work has which is taken up again: after the kills that led there once, or others,
+        since calls come back in another order each time."""
+        sent = f"{MODEL}: before"
+        for _ in range(TRIES):
+            self.at(whole, [*known, Kill(point)])
+            if self.died_at[whole.work.name][point]:
+                return
+            first = sent if sent in whole.points else self.draw.choice(list(whole.points))
+            known = [Kill(first, self.draw.randint(1, whole.points[first]))]
 
     def _times(self, times: int) -> list[int]:
         return sorted({1, self.draw.randint(1, times)})
@@ -253,9 +281,9 @@ class Torture:
             done += self.at(whole, drawn)
 
 
-def torture(torture: Torture, world: Path, every: int, kills: int) -> dict[str, dict[str, int]]:
+def torture(torture: Torture, world: Path, every: int, kills: int, names: Sequence[str]) -> dict[str, dict[str, int]]:
     """By work, and over the random moments of all of them (``moments``): what was found."""
-    wholes = [torture.whole(work, world) for work in WORKS]
+    wholes = [torture.whole(work, world) for work in WORKS if work.name in names]
     for whole in wholes:
         torture.points(whole, every)
         print(f"  {whole.work.name}: {torture.found[whole.work.name]['kills']} kills at points", flush=True)
@@ -280,7 +308,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=12 if quick() else 1, help="only each so manieth point")
     parser.add_argument("--moments", type=int, default=10 if quick() else 200, help="kills at random moments")
+    parser.add_argument("--works", nargs="+", default=[work.name for work in WORKS])
     parser.add_argument("--world", type=Path, default=SMALL, help="a world's file")
+    parser.add_argument("--postgres", action="store_true", help="on a private PostgreSQL cluster instead of files")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -288,9 +318,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     world = args.world.resolve()
-    with forking(world) as forks, tempfile.TemporaryDirectory(dir=memory()) as folder:
-        tortured = Torture(forks, Path(folder), random.Random(args.seed))
-        figures = torture(tortured, world, args.every, args.moments)
+    with (
+        forking(world) as forks,
+        tempfile.TemporaryDirectory(dir=memory()) as folder,
+        running() if args.postgres else nullcontext() as cluster,
+    ):
+        tortured = Torture(forks, Path(folder), random.Random(args.seed), cluster)
+        figures = torture(tortured, world, args.every, args.moments, args.works)
     print("\nPoints, and how often work died there:")
     for name, points in tortured.died_at.items():
         for point, count in points.items():

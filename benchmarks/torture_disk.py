@@ -20,8 +20,6 @@ import argparse
 import json
 import random
 import re
-import shutil
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -32,22 +30,12 @@ from typing import TypeVar
 from crashing import Ended, forking
 from desk import aligned, memory, quick
 from torture_crashes import SMALL, Kill, Torture, Whole
-from works import WORKS
+from tracing import WRITES, Tracer, why_not
+from works import DATABASE, WORKS
 
-CALLS = ("write", "pwrite64", "ftruncate", "fsync", "fdatasync")
-WRITES = ("write", "pwrite64")
 Item = TypeVar("Item")
 PAGE = 4096
 """Bytes by which a database grows."""
-_CALL = re.compile(r"(\d+) +(\w+)\(")
-FILES = (
-    "preceptor.db",
-    "preceptor.db-journal",
-    "preceptor.db-wal",
-    "preceptor.db-locks/logs.lock",
-    "rejected/chats.jsonl.jsonl",
-)
-"""Of a project, whose writes fail."""
 MUST_BE_NONE = (
     "acknowledged_lost",
     "lost",
@@ -90,52 +78,6 @@ class Fault:
         return cls(f"EIO in call {n + 1} ({calls[n]})", (f"inject={calls[n]}:error=EIO:when={nth}",))
 
 
-@dataclass
-class Tracer:
-    """`strace`, on the files of one project."""
-
-    folder: Path
-    injections: tuple[str, ...] = ()
-    _process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> Path:
-        return self.folder.with_suffix(".strace")
-
-    def attach(self, pid: int) -> None:
-        paths = [word for name in FILES for word in ("-P", str(self.folder.resolve() / name))]
-        shown = ("-e", f"trace={','.join(CALLS)}")
-        faults = [word for one in self.injections for word in ("-e", one)]
-        command = ["strace", "-f", "-qq", "-o", str(self.log), *paths, *shown, *faults]
-        self._process = subprocess.Popen(
-            [*command, "-p", str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def calls(self) -> list[list[str]]:
-        """The names of the calls of each thread, once all is over."""
-        threads: dict[str, list[str]] = {}
-        for line in self._lines():
-            if found := _CALL.match(line):
-                threads.setdefault(found[1], []).append(found[2])
-        return list(threads.values())
-
-    def struck(self) -> bool:
-        return any("(INJECTED)" in line for line in self._lines())
-
-    def _lines(self) -> list[str]:
-        if self._process:
-            self._process.wait()
-        return self.log.read_text().splitlines()
-
-
-def why_not() -> str:
-    """Why no system call can be made to fail here; empty when it can."""
-    if shutil.which("strace") is None:
-        return "there is no strace (Debian: apt-get install strace)"
-    tried = subprocess.run(["strace", "-qq", "-e", "trace=none", "true"], capture_output=True, text=True, check=False)
-    return f"strace may not trace: {tried.stderr.strip()}" if tried.returncode else ""
-
-
 def strike(torture: Torture, whole: Whole, fault: Fault) -> None:
     """Do a work on a bad disk, look at what is left, and go on with it on a good one."""
     scene, name = torture.scene(whole), whole.work.name
@@ -170,7 +112,7 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
 def sweep(torture: Torture, whole: Whole, cases: int, *, traced: bool) -> None:
     """Every fault of a work, or evenly so many of each kind."""
     name = whole.work.name
-    start = database.stat().st_size if (database := whole.template / "preceptor.db").exists() else 0
+    start = database.stat().st_size if (database := whole.template / DATABASE).exists() else 0
     limits = [1, *evenly(range(start + 1, whole.size, PAGE), cases // 2)]
     faults = [Fault(f"no file beyond {limit} bytes", limit=limit) for limit in limits]
     if traced:

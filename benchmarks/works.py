@@ -10,11 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from crashing import ANSWERED, COUNTED
 from desk import TINY, simulated
 from preceptor.cli.main import run
 from preceptor.dialogue.conversation import Context, Turn
-from preceptor.errors import PreceptorError
+from preceptor.errors import NotFound, PreceptorError
 from preceptor.library.desk import Desk
 from preceptor.library.model import Evidence, Measured, Scenario, Strategy, Voice
 from preceptor.library.queue import Filter
@@ -40,6 +38,7 @@ from preceptor.settings.rendering import commented
 from preceptor.simulated.world import World
 from preceptor.storage.canonical import canonical
 from preceptor.storage.database import Database
+from preceptor.storage.postgres import WRITERS
 from preceptor.storage.runs import Runs
 from witness import Name, name_of
 
@@ -51,7 +50,9 @@ EVALUATION = {"customers": 5, "attribution": 3, "max_turns": 4}
 SEVERAL = 20
 """Turns after which an import stores what it has read, so that a small file takes several transactions."""
 TALKS = 36
-_PASSING = ("pulses", "wishes", "vectors")
+DATABASE = "preceptor.db"
+"""A project's, where it is a file."""
+_PASSING = ("pulses", "wishes", "vectors", WRITERS)
 """Tables that say how things stand, or save time."""
 _CLOCK = frozenset({"at", "created", "finished", "sent_at", "finished_at", "seconds"})
 _CHAIN = frozenset({"hash", "facts"})
@@ -63,15 +64,15 @@ _PAID = frozenset({"attempts", "resent", "prompt_tokens", "completion_tokens", "
 @dataclass(frozen=True)
 class Work:
     name: str
-    prepare: Callable[[Path, str], None]
-    """Make the project in an empty folder; with the world's file."""
+    prepare: Callable[[Path, str, str], None]
+    """Make the project in an empty folder; with the world's file, and where its database is."""
     steps: Callable[[Path], Sequence[tuple[str, ...]]]
 
 
-def _project(folder: Path, world: str, **sections: Mapping[str, Any]) -> Project:
+def _project(folder: Path, world: str, database: str, **sections: Mapping[str, Any]) -> Project:
     known = World.load(Path(world))
     models = {f"models.{role}": {**model, "latency": LATENCY} for role, model in simulated(world, known.roles).items()}
-    (folder / FILE).write_text(commented(models | sections), "utf-8")
+    (folder / FILE).write_text(commented(models | sections | {"project": {"database": database}}), "utf-8")
     (folder / templates.DOMAIN_FILE).write_text(templates.domain_text(known.domain), "utf-8")
     return Project.load(folder)
 
@@ -79,16 +80,16 @@ def _project(folder: Path, world: str, **sections: Mapping[str, Any]) -> Project
 # Teaching, evaluating
 
 
-def _to_teach(folder: Path, world: str) -> None:
-    _project(folder, world, teaching=TEACHING)
+def _to_teach(folder: Path, world: str, database: str) -> None:
+    _project(folder, world, database, teaching=TEACHING)
 
 
 def _teach(folder: Path) -> int:
     return _going_on(folder, "teach")
 
 
-def _to_evaluate(folder: Path, world: str) -> None:
-    project = _project(folder, world, evaluation=EVALUATION)
+def _to_evaluate(folder: Path, world: str, database: str) -> None:
+    project = _project(folder, world, database, evaluation=EVALUATION)
     _fill(project)
     with project.database() as db:
         library = project.library(db)
@@ -112,7 +113,8 @@ def _going_on(folder: Path, command: str) -> int:
 
 def _begun(folder: Path, kind: str) -> tuple[str, str] | None:
     project = Project.load(folder)
-    if not (folder / project.settings.project.database).exists():
+    place = project.settings.project.database
+    if "://" not in place and not (folder / place).exists():
         return None
     try:
         with project.database() as db:
@@ -124,8 +126,8 @@ def _begun(folder: Path, kind: str) -> tuple[str, str] | None:
 # Importing
 
 
-def _to_import(folder: Path, world: str) -> None:
-    _project(folder, world)
+def _to_import(folder: Path, world: str, database: str) -> None:
+    _project(folder, world, database)
     first = [_talk(n) for n in range(TALKS)]
     (folder / "chats.jsonl").write_bytes(b"\n".join([*first[:20], b"{no JSON", *first[20:], b'{"messages": 7}', b""]))
     more = [_talk(n) for n in range(TALKS // 2, TALKS + TALKS // 2)]
@@ -147,12 +149,12 @@ def _talk(n: int) -> bytes:
 # Deciding, releasing
 
 
-def _to_decide(folder: Path, world: str) -> None:
-    _fill(_project(folder, world))
+def _to_decide(folder: Path, world: str, database: str) -> None:
+    _fill(_project(folder, world, database))
 
 
-def _to_release(folder: Path, world: str) -> None:
-    project = _project(folder, world)
+def _to_release(folder: Path, world: str, database: str) -> None:
+    project = _project(folder, world, database)
     _fill(project)
     with project.database() as db:
         for id_ in ("st-time", "st-sorry"):
@@ -331,40 +333,46 @@ class Held:
     def of(cls, folder: Path) -> Held:
         """Of a project nobody works on. An unfinished transaction is undone in a copy, so that the next command finds
         the files as they were left."""
+        if is_served(folder):
+            return cls._of(folder, folder)
         copy = folder.with_name(f"{folder.name}-looked-at")
         shutil.copytree(folder, copy)
         try:
-            return cls._of(copy, folder)
+            return cls._of(copy, folder) if (copy / DATABASE).exists() else cls()
         finally:
             shutil.rmtree(copy)
 
     @classmethod
-    def _of(cls, copy: Path, folder: Path) -> Held:
-        place = copy / "preceptor.db"
-        if not place.exists():
-            return cls()
-        with closing(sqlite3.connect(place)) as plain:
-            faults = [row[0] for row in plain.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            made = plain.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone()[0]
-        if not made:
-            return cls(faults=tuple(faults))
-        project = Project.load(copy)
-        with project.database() as db:
+    def _of(cls, place: Path, folder: Path) -> Held:
+        project = Project.load(place)
+        try:
+            db = project.database()
+        except NotFound:
+            return cls()  # it ended before the tables were there
+        except PreceptorError as fault:
+            return cls(faults=(str(fault),))
+        with db:
             report = Desk(project.library(db)).verify()
-            faults += [f"{problem.where}: {problem.told}" for problem in report.problems]
             sent = _sent(db)
             return cls(
                 _rows(db, str(folder)),
                 _counts(db),
                 frozenset(name for name, row in sent.items() if row.state == "sent"),
                 {name: row.resent for name, row in sent.items()},
-                tuple(faults),
-                _files(copy),
+                (*db.check(), *(f"{problem.where}: {problem.told}" for problem in report.problems)),
+                _files(place),
             )
 
 
+def is_served(folder: Path) -> bool:
+    """Whether a project's database is a server's."""
+    return "://" in Project.load(folder).settings.project.database
+
+
 def _files(folder: Path) -> dict[str, str]:
-    beside = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("preceptor.db"))
+    """But for settings, the database, and locks: what is left of a lock whose holder died holds nothing."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    beside = [path for path in files if path.name != FILE and not path.name.startswith(DATABASE)]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in beside}
 
 

@@ -14,7 +14,17 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from preceptor.errors import BadReply, BudgetExhausted, Denied, Garbled, RateLimited, Rejected, Stopped, Unavailable
+from preceptor.errors import (
+    BadReply,
+    BudgetExhausted,
+    Denied,
+    Garbled,
+    RateLimited,
+    Rejected,
+    Stopped,
+    Unavailable,
+    UserError,
+)
 from preceptor.llm.budget import Budget
 from preceptor.llm.ledger import Ledger, calls
 from preceptor.llm.limits import Limiter
@@ -332,3 +342,29 @@ def stored(place: str) -> list[Any]:
 
 def asked_text(row: Any) -> str:
     return str(orjson.loads(row.request)["messages"][0]["content"])
+
+
+class FailsAtTheEnd(Database):
+    """Says that the first write failed, after it was kept: a disk may."""
+
+    failed = False
+
+    async def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+        done = await super().write(work)
+        if not self.failed:
+            self.failed = True
+            raise UserError("The disk refused.")
+        return done
+
+
+async def test_after_a_row_that_may_be_there_or_not_nothing_is_sent(tmp_path: Path, asking: Asking) -> None:
+    model = ScriptedModel("m", lambda _: RICH)
+    with FailsAtTheEnd.open(tmp_path / "p.db") as db:
+        asked = stacked(Ledger(db, "r1"), model)
+        for request in (asking(), asking(), asking(seed=1)):
+            with pytest.raises(UserError, match="The disk refused"):
+                await asked.ask(request)
+    assert model.requests == []
+    with Database.open(tmp_path / "p.db") as db:
+        assert await stacked(Ledger(db, "r1"), model).ask(asking()) == RICH
+        assert [(row.state, row.resent) for row in rows(db)] == [("done", 1)]

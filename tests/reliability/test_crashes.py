@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from cluster import Cluster
 from crashing import Forks, Told, forking, kind_of
 from desk import memory
 from torture_crashes import MUST_BE_NONE, SMALL, Kill, Torture, Whole
 from torture_disk import MUST_BE_NONE as WHEN_FULL
-from torture_disk import WRITES, Fault, Tracer, strike, why_not
+from torture_disk import Fault, strike
+from tracing import WRITES, Tracer, why_not
 from works import WORKS
 
 pytestmark = pytest.mark.slow
@@ -56,6 +58,15 @@ def test_work_that_is_killed_at_a_point_ends_as_if_nothing_had_been(torture: Tor
     assert torture.told == []
     assert faults(torture, name) == {}
     assert torture.found[name]["kills"] >= 2
+
+
+def test_a_server_keeps_what_a_killed_client_was_told(torture: Torture, cluster: Cluster) -> None:
+    torture.cluster = cluster
+    whole = begun(torture, "releasing")
+    torture.at(whole, [Kill("insert releases: about to be committed", 2), Kill("Shelf.flush: after", 3)])
+    assert torture.told == []
+    assert faults(torture, "releasing") == {}
+    assert torture.found["releasing"]["kills"] == 2
 
 
 def test_what_is_lost_is_noticed(torture: Torture) -> None:

@@ -89,3 +89,12 @@ def test_a_killed_process_leaves_no_lock(runs: Runs, db: Database) -> None:
         child.send_signal(signal.SIGKILL)
     with runs.lock(run.id):
         pass
+
+
+@pytest.mark.anyio
+async def test_an_event_with_a_number_is_written_once(runs: Runs) -> None:
+    run = runs.create("teach", {}, 0).id
+    for n, body in ((2, "b"), (1, "a"), (2, "again"), (1, "again")):
+        assert await runs.note(run, "n", body, n) == n
+    assert await runs.note(run, "n", "c") == 3
+    assert [event.body for event in runs.events(run)] == ["a", "b", "c"]

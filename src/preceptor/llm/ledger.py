@@ -180,7 +180,12 @@ class Ledger:
         row = self._row(key, entry)
         if not known:
             row |= {"role": account.role, "model": account.model, "request": canonical(request).decode()}
-        await self._db.write(lambda connection: connection.execute(_AGAIN if known else _FIRST, row))
+        try:
+            await self._db.write(lambda connection: connection.execute(_AGAIN if known else _FIRST, row))
+        except PreceptorError as fault:
+            # The row may be there all the same: a disk can fail after it has taken a commit. Only a resumed run knows.
+            self._fault = self._fault or fault
+            raise
         self._entries[key] = entry
 
     def settled(self, key: str, worst: Amount, used: Amount) -> None:

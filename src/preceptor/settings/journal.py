@@ -27,7 +27,7 @@ class Journal(Generic[EventT]):
     def __init__(self, runs: Runs, run: str, tell: Callable[[EventT], None], passing: tuple[type, ...]) -> None:
         self._runs, self._run, self._tell, self._passing = runs, run, tell, passing
         self._heard = 0
-        self._before = len(runs.events(run))
+        self._known = {event.n for event in runs.events(run)}
         self._notes: list[asyncio.Future[int]] = []
         self.phase = Phase.beginning()
 
@@ -38,8 +38,9 @@ class Journal(Generic[EventT]):
         if isinstance(event, self._passing):
             return
         self._heard += 1
-        if self._heard > self._before:
-            note = self._runs.note(self._run, type(event).__name__, event)
+        if self._heard not in self._known:
+            # By its number: what a bad disk did not take leaves a gap, which a resumed run fills.
+            note = self._runs.note(self._run, type(event).__name__, event, self._heard)
             self._notes.append(asyncio.ensure_future(note))
 
     async def written_down(self) -> None:

@@ -142,9 +142,12 @@ class Runs:
         with self._db.begin() as connection:
             return _append(connection, run_id, kind, body)
 
-    async def note(self, run_id: str, kind: str, body: Any) -> int:
-        """`event`, sharing its commit with whoever else is writing."""
-        return await self._db.write(lambda connection: _append(connection, run_id, kind, body))
+    async def note(self, run_id: str, kind: str, body: Any, n: int | None = None) -> int:
+        """`event`, sharing its commit with whoever else is writing.
+
+        `n`: its number, where the caller counts; if there is one with it, nothing is done.
+        """
+        return await self._db.write(lambda connection: _append(connection, run_id, kind, body, n))
 
     def events(self, run_id: str, after: int = 0, kinds: Collection[str] | None = None) -> tuple[Event, ...]:
         """The events of a run in order, from the one after number `after`; only those of some kinds, if given."""
@@ -169,11 +172,15 @@ class Runs:
         return self._db.lock(run_id)
 
 
-def _append(connection: sa.Connection, run_id: str, kind: str, body: Any) -> int:
-    last = connection.scalar(sa.select(sa.func.max(events.c.n)).where(events.c.run == run_id)) or 0
-    row = {"run": run_id, "n": last + 1, "at": _now(), "kind": kind, "body": canonical(body).decode()}
+def _append(connection: sa.Connection, run_id: str, kind: str, body: Any, n: int | None = None) -> int:
+    mine = events.c.run == run_id
+    if n is None:
+        n = (connection.scalar(sa.select(sa.func.max(events.c.n)).where(mine)) or 0) + 1
+    elif connection.scalar(sa.select(events.c.n).where(mine, events.c.n == n)) is not None:
+        return n
+    row = {"run": run_id, "n": n, "at": _now(), "kind": kind, "body": canonical(body).decode()}
     connection.execute(events.insert(), row)
-    return last + 1
+    return n
 
 
 def _run(row: Any) -> Run:

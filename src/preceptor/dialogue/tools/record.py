@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from preceptor.dialogue.tools.backend import Visit
-from preceptor.errors import Mishap
+from preceptor.errors import Mishap, PreceptorError
 from preceptor.storage.canonical import canonical
 from preceptor.storage.database import Database, metadata
 
@@ -77,7 +77,7 @@ class Record:
         if self.begun(key):
             same = (tool_calls.c.run == self.run) & (tool_calls.c.key == key)
             change = sa.update(tool_calls).where(same).values(again=tool_calls.c.again + 1, sent_at=now)
-            await self._db.write(lambda connection: connection.execute(change))
+            await self._kept(change)
             return
         row = {
             "run": self.run,
@@ -88,8 +88,16 @@ class Record:
             "again": 0,
             "sent_at": now,
         }
-        await self._db.write(lambda connection: connection.execute(sa.insert(tool_calls), row))
+        await self._kept(sa.insert(tool_calls).values(row))
         self._calls[key] = None
+
+    async def _kept(self, change: sa.Insert | sa.Update) -> None:
+        try:
+            await self._db.write(lambda connection: connection.execute(change))
+        except PreceptorError as fault:
+            # It may be on disk all the same, which only a resumed run finds out; until then nothing more is called.
+            self._fault = self._fault or fault
+            raise
 
     def finish(self, key: str, given: Given) -> None:
         """Write down how a call ended, behind whoever goes on: what is sent because of it is on disk after it."""
