@@ -39,11 +39,15 @@ class Persona(_Part):
     weight: Annotated[float, pydantic.Field(gt=0)] = 1.0
 
 
+CALLABLE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+"""Names that models can call, whole."""
+
+
 class ToolSpec(_Part):
     """A function the agent may call, as an OpenAI function schema; or its name alone, where what stands behind it says
     the rest."""
 
-    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+    name: Annotated[str, pydantic.Field(pattern=rf"^{CALLABLE.pattern}$")]
     description: str = ""
     parameters: dict[str, Any] = pydantic.Field(default_factory=lambda: {"type": "object", "properties": {}})
 
@@ -140,6 +144,8 @@ class Domain(_Part):
         if twice := next((one for one in ids if ids.count(one) > 1), None):
             raise ValueError(f"two rules have the id {twice!r}")
         known = [tool.name for tool in self.tools]
+        if twice := next((one for one in known if known.count(one) > 1), None):
+            raise ValueError(f"two tools have the name {twice!r}")
         for where, tool in self._named_tools():
             if tool not in known:
                 near = difflib.get_close_matches(tool, known, 1)

@@ -38,6 +38,12 @@ def whoami() -> str:
     return f"{token}, {secret}, {Path.cwd().name}"
 
 
+@server.tool(name="orders/all")
+def orders() -> str:
+    """Has a name that no model can call."""
+    return ""
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[1]))

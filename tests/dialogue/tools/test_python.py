@@ -127,7 +127,7 @@ async def test_what_a_function_says_is_told_and_what_it_lets_slip_is_not(desk: P
 
 async def test_a_function_that_ends_the_program_ends_its_call_only(tmp_path: Path) -> None:
     text = "import sys\ndef stop(): sys.exit(3)\nasync def halt(): sys.exit(3)\ndef next_(): raise StopIteration\n"
-    (tmp_path / "desk.py").write_text(text)
+    (tmp_path / "desk.py").write_text(text, "utf-8")
     tools = PythonTools.load("desk.py", tmp_path)
     for name in ("stop", "halt", "next_"):
         with pytest.raises(ToolFailed) as failed:
@@ -155,7 +155,7 @@ anyio.run(main)
 
 async def test_what_is_no_text_is_written_as_json(tmp_path: Path) -> None:
     text = "def odd(): return {1: {2}, 'b': bytes([255]), 'f': float('nan'), 'o': slice}\n"
-    (tmp_path / "desk.py").write_text(text)
+    (tmp_path / "desk.py").write_text(text, "utf-8")
     told = json.loads(await PythonTools.load("desk.py", tmp_path).call("odd", {}, HERE, "k"))
     assert told == {"1": [2], "b": "_w==", "f": "NaN", "o": "<class 'slice'>"}
 
@@ -172,6 +172,7 @@ async def test_a_module_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("def a(", r"SyntaxError.*\(desk.py, line 1\)"),
         ("import nothing_of_that_name", r"ModuleNotFoundError.*\(desk.py, line 1\)"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("def größe(): ...", "'größe'.*names of A-Z"),
         ("x = 1", "has no function that could be a tool"),
         ("def a(*all): ...", "'all' has no name to be called by"),
         ("def a(x: 'Nowhere'): ...", "'a'.*Nowhere"),
@@ -179,7 +180,7 @@ async def test_a_module_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, told: str) -> None:
-    (tmp_path / "desk.py").write_text(text)
+    (tmp_path / "desk.py").write_text(text, "utf-8")
     with pytest.raises(SettingsError, match=told):
         PythonTools.load("desk.py", tmp_path)
 

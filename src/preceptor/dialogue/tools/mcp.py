@@ -18,7 +18,7 @@ import httpx2
 import pydantic_core
 
 from preceptor.dialogue.conversation import Conversation
-from preceptor.dialogue.domain import ToolSpec
+from preceptor.dialogue.domain import CALLABLE, ToolSpec
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit, without
 from preceptor.errors import NotFound, ToolFailed, UserError
@@ -258,6 +258,8 @@ async def _listed(client: "Client") -> AsyncIterator[ToolSpec]:
         with anyio.fail_after(PATIENCE):
             page = await client.list_tools(cursor=cursor)
         for tool in page.tools:
+            if not CALLABLE.fullmatch(tool.name):
+                continue
             about = (tool.description or "")[:DESCRIBED]
             yield ToolSpec(name=tool.name, description=about, parameters=dict(tool.input_schema))
         if not (cursor := page.next_cursor):

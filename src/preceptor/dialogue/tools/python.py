@@ -18,7 +18,7 @@ import pydantic
 import pydantic_core
 
 from preceptor.dialogue.conversation import Conversation
-from preceptor.dialogue.domain import ToolSpec
+from preceptor.dialogue.domain import CALLABLE, ToolSpec
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.errors import SettingsError, ToolFailed
@@ -43,6 +43,8 @@ class Function:
     @classmethod
     def of(cls, run: Callable[..., Any], name: str) -> "Function":
         """Raises: SettingsError: it cannot be called with named arguments, or their types say nothing."""
+        if not CALLABLE.fullmatch(name):
+            raise SettingsError(f"Tool {name!r}: models can call names of A-Z, a-z, 0-9, _, . and - only.")
         try:
             signature = inspect.signature(run, eval_str=True)
         except (NameError, TypeError, ValueError) as fault:
