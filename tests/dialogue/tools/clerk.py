@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import anyio
 from mcp.server import MCPServer
 
 server = MCPServer("clerk")
@@ -23,6 +24,13 @@ def add_note(text: str) -> dict[str, int]:
     """Write a note down."""
     written.append(text)
     return {"notes": len(written)}
+
+
+@server.tool()
+async def wait() -> str:
+    """Takes its time."""
+    await anyio.sleep(600)
+    return "late"
 
 
 @server.tool()

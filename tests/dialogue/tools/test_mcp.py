@@ -72,7 +72,7 @@ async def call(tools: McpTools, name: str, visit: Visit = ONE, **arguments: obje
 async def served(tools: McpTools) -> None:
     """What holds over either transport."""
     specs = await tools.specs()
-    assert [spec.name for spec in specs] == ["get_order", "add_note", "die", "whoami"]
+    assert [spec.name for spec in specs] == ["get_order", "add_note", "wait", "die", "whoami"]
     assert specs[0].description == "Look an order up by its number."
     assert specs[0].parameters["required"] == ["number"]
     assert ToolSpec.model_validate(specs[0].model_dump()) == specs[0]
@@ -97,7 +97,7 @@ async def talked(tools: McpTools) -> None:
         conversation = await rollout.play(ModelAgent(agent, domain), draw_customers(domain, 1, seed=1)[0])
     assert conversation.ending == "resolved"
     assert conversation.turns[2] == Turn("tool", "Order 7 was sent on Monday.", tool_call_id="c1")
-    assert [tool.name for tool in agent.requests[0].tools] == ["get_order", "add_note", "die", "whoami"]
+    assert [tool.name for tool in agent.requests[0].tools] == ["get_order", "add_note", "wait", "die", "whoami"]
     assert agent.requests[1].messages[-1].role == "tool"
 
 
@@ -126,6 +126,17 @@ async def test_a_server_that_dies_fails_the_call_and_is_begun_with_anew(
             await call(tools, "die")
         assert failed.value.why == "unreachable"
         assert '"notes": 1' in await call(tools, "add_note", text="b")
+        ended: list[str] = []
+
+        async def wait(name: str) -> None:
+            with pytest.raises(ToolFailed, match="not known whether this was done"):
+                await call(tools, name)
+            ended.append(await call(tools, "add_note", text=name))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait, "wait")
+            group.start_soon(wait, "die")
+        assert sorted(note[note.index(":") :] for note in ended) == [": 1\n}", ": 2\n}"], "both by the same new server"
 
 
 async def test_a_server_by_url_that_dies_stays_away_until_somebody_starts_it(address: Address) -> None:

@@ -141,16 +141,16 @@ class McpTools:
         await self._line(name).client()
 
     async def call(self, name: str, arguments: Mapping[str, Any], visit: Visit, key: str) -> str:
-        """Raises: ToolFailed"""
+        """Raises: ToolFailed, PreceptorError"""
         line = self._line(self._own(visit))
         about: Any = {"preceptor/conversation": visit.conversation, "preceptor/call": key}
+        client = await line.client()
         try:
-            client = await line.client()
             result = await client.call_tool(name, dict(arguments), meta=about)
         except (TimeoutError, asyncio.CancelledError):
             raise
         except Exception as fault:
-            raise await self._failed(line, fault) from fault
+            raise await self._failed(line, client, fault) from fault
         said = without(_text(result), self._server.secrets)
         if result.is_error:
             raise ToolFailed(said or "The tool failed.")
@@ -177,14 +177,14 @@ class McpTools:
             self._lines[name] = _Line(self._server.connect)
         return self._lines[name]
 
-    async def _failed(self, line: "_Line", fault: Exception) -> ToolFailed:
-        """What a call that brought no result is told as. Unless the server answered, the line is given up."""
+    async def _failed(self, line: "_Line", client: "Client", fault: Exception) -> ToolFailed:
+        """What a call that brought no result is told as. Unless the server answered, the connection is given up."""
         from mcp import MCPError
         from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 
         if isinstance(fault, MCPError) and fault.code not in (CONNECTION_CLOSED, REQUEST_TIMEOUT):
             return ToolFailed(without(fault.message, self._server.secrets))
-        await line.close()
+        await line.drop(client)
         said = "The tool's server went away. It is not known whether this was done."
         return ToolFailed(said, "unreachable", type(fault).__name__)
 
@@ -203,11 +203,18 @@ class _Line:
             self._end = asyncio.Event()
             self._ready = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(self._live(self._ready, self._end))
+        task = self._task
         try:
             return await asyncio.wait_for(asyncio.shield(self._ready), PATIENCE)
         except TimeoutError:
-            self._task.cancel()
+            task.cancel()
             raise UserError(f"The MCP server did not answer within {PATIENCE:g} seconds of its start.") from None
+
+    async def drop(self, client: "Client") -> None:
+        """Close it, unless another call that failed has, and it was made anew since."""
+        ready = self._ready
+        if ready is not None and ready.done() and ready.exception() is None and ready.result() is client:
+            await self.close()
 
     async def close(self) -> None:
         task, self._task, self._ready = self._task, None, None
@@ -222,11 +229,16 @@ class _Line:
                 ready.set_result(client)
                 await end.wait()
         except Exception as fault:
-            if not ready.done():
-                ready.set_exception(fault)
-                ready.exception()  # nobody may be waiting any more
+            _tell(ready, fault)
         finally:
-            ready.cancel()
+            _tell(ready, UserError("The MCP server was closed before it had started."))
+
+
+def _tell(ready: "asyncio.Future[Client]", fault: Exception) -> None:
+    """Say why there is no connection, if nothing was said yet."""
+    if not ready.done():
+        ready.set_exception(fault)
+        ready.exception()  # nobody may be waiting any more
 
 
 @asynccontextmanager
