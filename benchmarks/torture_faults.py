@@ -138,20 +138,20 @@ def steps(folder: Path, args: argparse.Namespace, world: World) -> Figures:
     length = args.step
 
     def rate(seconds: float) -> float:
-        return RATES[min(int(seconds / length), len(RATES) - 1)]
+        return float(args.rates[min(int(seconds / length), len(args.rates) - 1)])
 
     with world_server(args.world) as url, proxying(port(url), rate=rate) as proxy:
-        section = {"customers": int(sum(RATES) * length / 10), "duels": 0, "seed": args.seed}
+        section = {"customers": int(sum(args.rates) * length / 10), "duels": 0, "seed": args.seed}
         desk = evaluation(folder / "steps", world, endpoints(proxy.url, world.roles, timeout=60.0), section)
         running = desk.start()
         _until(running, lambda: bool(proxy.seen.log))
         began = proxy.seen.log[0][0]
-        _until(running, lambda: time.time() > began + length * len(RATES))
+        _until(running, lambda: time.time() > began + length * len(args.rates))
         enough = running.running
         running.interrupt()
         running.ended()
     figures: Figures = {"ran_out": float(not enough), "early_same": proxy.seen.early_same}
-    for number, limit in enumerate(RATES):
+    for number, limit in enumerate(args.rates):
         begin, end = began + length * (number + 0.5), began + length * (number + 1)
         log = [what for at, what in proxy.seen.log if begin <= at < end]
         name = f"step{number + 1}"
@@ -211,6 +211,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=500 if few else 10_000, help="at least")
     parser.add_argument("--outage", type=float, default=30 if few else 600, help="seconds")
     parser.add_argument("--step", type=float, default=40 if few else 90, help="seconds of each rate")
+    parser.add_argument("--rates", type=float, nargs=len(RATES), default=RATES, help="calls a second, step by step")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

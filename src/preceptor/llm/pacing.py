@@ -20,6 +20,7 @@ What a server says itself (Retry-After) holds for everything that is sent to it,
 
 import asyncio
 from dataclasses import dataclass
+from math import sqrt
 
 from preceptor.llm.clock import Clock
 from preceptor.llm.stopping import Stop
@@ -36,7 +37,7 @@ _DOUBLING = 2.0
 _BETWEEN = 1.0
 """Seconds between two cuts, at least."""
 _FEW = 5
-"""Calls between two cuts, at least."""
+"""Calls between two cuts, at least; and refusals before they tell anything about chance."""
 _IN_VAIN = 6
 """Cuts in a row, each at a lower pace, after which the pace may not be the cause."""
 _LOWER = 0.95
@@ -45,10 +46,8 @@ _MANY = 1 / 3
 """A share of calls refused that is not put down to chance."""
 _TRIAL = 10.0
 """Seconds of the first trial without a pace."""
-_MORE = 0.15
-"""How much greater a share of calls is refused when a trial is broken off."""
-_TELLING = 20
-"""Calls after which a share of them tells something."""
+_MORE = 3.0
+"""Standard deviations above what was refused before, at which a trial is broken off."""
 _SLACK = 0.1
 """Seconds of the pace that a busy process may make up for."""
 _NEVER = float("-inf")
@@ -151,7 +150,8 @@ class Learned:
 
     def _doubt(self, now: float) -> None:
         """More is refused without a pace: it was one, after all."""
-        if self._now.sent >= _TELLING and self._now.taken < self._in_row.taken - _MORE:
+        expected = (1 - self._in_row.taken) * self._now.sent
+        if self._now.refused >= _FEW and self._now.refused > expected + _MORE * sqrt(expected):
             self._trial_until = _NEVER
             self._turn(now, 0.0)
 
@@ -181,11 +181,10 @@ class Pace:
 
     async def turn(self) -> Started:
         """Come back when a call may go out. Raises: Stopped: while it waited."""
-        waited = False
-        if self._turnstile.locked() or self._wait():
+        # Also behind others: a busy process wakes late, and lets out several at once.
+        if waited := self._turnstile.locked() or self._wait() > 0:
             async with self._turnstile:
                 while seconds := self._wait():
-                    waited = self._held_until <= self._clock.now()
                     await self._stop.pause(self._clock, seconds)
         now = self._clock.now()
         if rate := self.rate:
