@@ -7,9 +7,9 @@ mutual information of groups and labels, over the mean of their entropies (Streh
 in no group count as one group.
 
 --part takes one half of a file, by sha256 of the id: the method was developed on `dev` of STAR. Last, STAR's dialogues
-are taken again and again, each time a little changed, up to --large conversations, and to a quarter of that: CPU a conversation and
-memory held should not grow. QUICK=1 takes the `dev` half, 2,000 of Banking77 and fewer conversations. Prints tables
-and, as its last line, a JSON object.
+are taken again and again, each time a little changed, up to --large conversations, and to a quarter of that: CPU a
+conversation and memory held should not grow. QUICK=1 takes the `dev` half, 2,000 of Banking77 and fewer conversations.
+Prints tables and, as its last line, a JSON object.
 """
 
 from __future__ import annotations
