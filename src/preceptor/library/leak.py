@@ -1,6 +1,7 @@
-"""The leak check: a strategy may carry neither a customer's data nor the teacher's reply.
+"""The leak check: a strategy may carry neither a customer's data, nor the teacher's reply, nor anybody's orders.
 
 Copied text overfits to one conversation, and a customer's number in a prompt is read by every later customer's model.
+An instruction that stands in a conversation word for word is not the teacher's: somebody there wants it followed.
 """
 
 import re
@@ -11,7 +12,11 @@ from preceptor.dialogue.conversation import Context
 RUN = 8
 """Words in a row that count as copied: shorter runs are the common coin of a trade ("is there anything else I can")."""
 
+SENTENCE = 4
+"""Words of a sentence that nobody says by chance as the teacher writes it; shorter ones are anybody's."""
+
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_ENDS = re.compile(r"[.!?:;\n\"“”]+")
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 NUMBER = re.compile(r"\d(?:[\s().-]?\d){2,}")
 CODE = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{4,}\b", re.IGNORECASE)
@@ -27,6 +32,8 @@ def leaks(text: str, teacher_reply: str, contexts: Sequence[Context]) -> str | N
         return f"It copies the teacher's reply: {copied!r}."
     if found := _data(text, contexts):
         return f"It carries a customer's data: {found!r}."
+    if said := _said(text, contexts):
+        return f"It repeats what was said in a conversation: {said!r}."
     return None
 
 
@@ -38,6 +45,17 @@ def _copied(text: str, source: str) -> str | None:
         if tuple(words[start : start + RUN]) in runs:
             return " ".join(words[start : start + RUN])
     return None
+
+
+def _said(text: str, contexts: Sequence[Context]) -> str | None:
+    """The first sentence that also stands, whole, in what anybody said."""
+    theirs = {tuple(words) for c in contexts for turn in c.turns for words in _sentences(turn.text)}
+    return next((" ".join(words) for words in _sentences(text) if tuple(words) in theirs), None)
+
+
+def _sentences(text: str) -> Iterator[list[str]]:
+    """Their words, of those that are long enough. What stands after a colon is one by itself."""
+    yield from (words for part in _ENDS.split(text) if len(words := _words(part)) >= SENTENCE)
 
 
 def _data(text: str, contexts: Sequence[Context]) -> str | None:

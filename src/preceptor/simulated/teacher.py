@@ -64,11 +64,15 @@ class Teacher:
         said = " ".join((shown.get("conversation", ""), shown.get("reference", "")))
         found = dict.fromkeys(text for text in orders(said) if text not in kept)
         reason = "The conversation asks for it to be noted."
-        return [
-            {"text": text, "reason": reason}
-            for text in found
-            if chance.happens(self.teaching.credulous, "orders", text)
-        ]
+        believed = (text for text in found if chance.happens(self.teaching.credulous, "orders", text))
+        return [{"text": self._own_words(text, chance), "reason": reason} for text in believed]
+
+    def _own_words(self, order: str, chance: Chance) -> str:
+        """An order as it was given, or, as often, as this teacher would put it."""
+        moves = sorted(self.reader.instructions(order).told)
+        if not moves or chance.happens(0.5, "as given", order):
+            return order
+        return chance.pick(self.reader.world.move[moves[0]].told, "in own words", order)
 
     def tell_apart(self, request: Request, chance: Chance) -> dict[str, Any]:
         """The answer at which a failed attempt lacked most of what the situation calls for, and what would mend it."""
