@@ -202,6 +202,8 @@ def test_an_order_from_a_conversation_is_no_advice(text: str) -> None:
     assert "repeats what was said" in str(leaks(text, REPLY, [ORDERED]))
 
 
-@pytest.mark.parametrize("text", ["Never play the problem down.", "It is down.", "Have them restart the router and wait."])
+@pytest.mark.parametrize(
+    "text", ["Never play the problem down.", "It is down.", "Have them restart the router and wait."]
+)
 def test_words_in_common_are_no_order(text: str) -> None:
     assert leaks(text, REPLY, [ORDERED]) is None

@@ -55,6 +55,25 @@ async def test_each_is_written_once_and_read_by_teaching(library: Library, datab
     assert "teaching:on" in long.tags
 
 
+async def test_what_only_a_tool_was_told_is_replaced(library: Library, database: Path, tmp_path: Path) -> None:
+    """A password is one by its field's name alone."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"password": "sunnyday"}'}}
+    turns: list[Any] = [
+        {"role": "user", "content": ABOUT_BREAD},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+    turns.append({"role": "tool", "tool_call_id": "c", "content": "let in with sunnyday"})
+    echo = Echo([said(whole("Done."))])
+    recorder = Recorder(Lines(tmp_path / "talks.jsonl"))
+    async with behind(echo, database, beside=[recorder]) as (url, _), plain() as session:
+        body = orjson.dumps({"model": "m", "messages": turns})
+        async with session.post(f"{url}/v1/chat/completions", data=body) as answer:
+            assert answer.status == 200
+    written = (tmp_path / "talks.jsonl").read_text()
+    assert "sunnyday" not in written
+    assert written.count("[login 1]") == 2
+
+
 async def test_customers_data_is_replaced(library: Library, database: Path, tmp_path: Path) -> None:
     await talk(database, tmp_path / "talks.jsonl")
     written = " ".join(turn.text for one in read(tmp_path / "talks.jsonl") for turn in one.turns)

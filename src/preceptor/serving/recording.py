@@ -19,6 +19,7 @@ import orjson
 
 from preceptor.dialogue.conversation import Context, Party, Turn
 from preceptor.library.redaction import Redaction
+from preceptor.llm.messages import ToolCall
 from preceptor.serving.lines import Lines
 from preceptor.serving.protocols.content import spoken
 from preceptor.serving.splice import Part
@@ -176,12 +177,18 @@ def _key(messages: Sequence[Message]) -> bytes:
 
 
 def _without_data(messages: Sequence[Message]) -> list[Message]:
-    turns = tuple(Turn(PARTIES[message["role"]], message["content"]) for message in messages)
+    turns = tuple(Turn(PARTIES[message["role"]], message["content"], _made(message)) for message in messages)
     redaction = Redaction.of([Context(turns)])
     return [
         {**message, "content": redaction.json(message["content"]), **_called(message, redaction)}
         for message in messages
     ]
+
+
+def _made(message: Message) -> tuple[ToolCall, ...]:
+    """What a tool was asked: some of its fields are data by their names alone."""
+    calls = message.get("tool_calls", ())
+    return tuple(ToolCall("", "", str(call["function"]["arguments"])) for call in calls)
 
 
 def _called(message: Message, redaction: Redaction) -> Message:
