@@ -1,8 +1,8 @@
 """Planted personal data, followed to every place a project or a gateway leaves something.
 
 Conversations with planted data, also in what tools were asked, are imported, learned from, evaluated, reported,
-exported, watched and shown, all by the commands; and the same conversations go through the gateway's recorder, access log and
-traces. What is planted is then looked for in all that is left, place by place.
+exported, watched and shown, all by the commands; and the same conversations go through the gateway's recorder, access
+log and traces. What is planted is then looked for in all that is left, place by place.
 """
 
 from __future__ import annotations
