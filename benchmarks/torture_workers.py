@@ -6,8 +6,8 @@ is held against the same run in one process.
 kills: processes drawn at random, the one that leads among them, are killed with SIGKILL and replaced. The models are
 served by a witness that counts what reaches it. Timed is how long it takes from a kill until everything the killed one
 was doing is being done by others, or is done. budget: random budgets in calls, with a kill on the way, held against the
-witness. pace: a limit of calls a minute, over all processes. ratio: the same work, whose models take their time, done
-by one worker and by four, each with as many connections; beside them one process without any queue.
+witness. pace: a limit of calls a minute, over all processes. ratio: calls a second where models take their time, of
+one worker and of four, each with as many connections; beside them one process without any queue.
 
 Simulated. QUICK=1 runs a smaller form. Prints a table and, as its last line, a JSON object.
 """
@@ -41,7 +41,7 @@ from preceptor.storage.database import Database
 from witness import Name, Served, name_of, serving
 
 PATIENCE = 180.0
-"""Seconds without an end after which something counts as hung."""
+"""Seconds without progress after which something counts as hung."""
 LATENCY = 0.1
 """Seconds before each answer, so that a kill finds calls in flight."""
 CONNECTIONS = 8
@@ -55,7 +55,6 @@ LIMITS = {
     "budget over": 0,
     "budget other_hash": 0,
     "pace over": 1.0,
-    "ratio other_hash": 0,
 }
 LEAST = {"ratio four_to_one": 3.4}
 Figures = dict[str, float]
@@ -245,10 +244,12 @@ def kill_some(bench: Bench, scene: Scene, undisturbed: Whole, wanted: int) -> No
     for share in work:
         before = scene.served.tally.calls
         goal = max(before + 20, int(share * undisturbed.calls))
-        began = time.monotonic()
+        seen, moved = before, time.monotonic()
         while lead.running and scene.served.tally.calls < goal:
-            if time.monotonic() - began > PATIENCE:
-                raise SystemExit("A run whose workers are killed hangs.")
+            if scene.served.tally.calls > seen:
+                seen, moved = scene.served.tally.calls, time.monotonic()
+            if time.monotonic() - moved > PATIENCE:
+                raise SystemExit(f"A run whose workers are killed hangs; who leads says:\n{lead.told[-2000:]}")
             time.sleep(0.01)
         if not lead.running:
             break
@@ -367,25 +368,40 @@ def pace(bench: Bench, workers: int, a_minute: float) -> Figures:
 # What more of them bring
 
 
-def ratio(bench: Bench, latency: float, connections: int, most: int) -> Figures:
-    figures: Figures = {"latency_s": latency, "connections": connections}
-    hashes = set()
+def ratio(bench: Bench, latency: float, connections: int, most: int, seconds: float) -> Figures:
+    """Calls a second while customers are served, once all processes are at it. The runs are not done to their end: no
+    number of processes makes their longest chain of calls shorter."""
+    figures: Figures = {"latency_s": latency, "connections": connections, "most_possible": connections / latency}
     models = bench.slow(latency, connections)
-    for name, workers in (("one", 1), ("several", most), ("alone", 0)):
+    for name, workers in (("one", 1), ("four", most), ("alone", 0)):
         desk, url = bench.desk(f"ratio-{name}", models)
         with shop(desk, url, workers, "--set", "workers.lead_works=false") as made:
             lead = made.lead() if workers else desk.start()
-            ended = finished(lead.ended())
-            if workers == most:
-                figures |= sizes(url)
-        hashes.add(desk.hash)
-        figures[f"{name}_s"] = round(ended.seconds, 1)
-        print(f"  {name}: {ended.seconds:.1f} s, library {desk.hash[:12]}", flush=True)
-    figures["workers"] = most
-    figures["four_to_one"] = round(figures["one_s"] / figures["several_s"], 2)
-    figures["four_to_alone"] = round(figures["alone_s"] / figures["several_s"], 2)
-    figures["other_hash"] = len(hashes) - 1
+            figures[f"{name}_a_second"] = round(rate(url, lead, 20 * max(1, workers), seconds), 2)
+            lead.interrupt()
+            lead.ended()
+        figures |= sizes(url)
+        print(f"  {name}: {figures[f'{name}_a_second']} calls a second", flush=True)
+    figures["four_to_one"] = round(figures["four_a_second"] / figures["one_a_second"], 2)
+    figures["four_to_alone"] = round(figures["four_a_second"] / figures["alone_a_second"], 2)
     return figures
+
+
+def rate(database: str, lead: Teaching, first: int, seconds: float) -> float:
+    """Calls finished a second, from when so many were finished on."""
+    with Database.open(database) as db:
+
+        def count() -> int:
+            with db.reading() as connection:
+                return connection.scalar(sa.select(sa.func.count()).where(calls.c.state == "done")) or 0
+
+        while count() < first:
+            if not lead.running or lead.age > PATIENCE:
+                raise SystemExit(f"A run does not begin:\n{lead.told[-2000:]}")
+            time.sleep(0.1)
+        began, before = time.monotonic(), count()
+        time.sleep(seconds)
+        return (count() - before) / (time.monotonic() - began)
 
 
 def sizes(database: str) -> Figures:
@@ -404,9 +420,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=4 if few else 50)
     parser.add_argument("--budgets", type=int, default=1 if few else 3)
     parser.add_argument("--workers", type=int, default=2 if few else 4)
-    parser.add_argument("--latency", type=float, default=0.2, help="seconds a call takes where the ratio is measured")
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds a call takes where the ratio is measured")
     parser.add_argument("--connections", type=int, default=2, help="of each process there")
-    parser.add_argument("--customers", type=int, default=16 if few else 48, help="of the run there")
+    parser.add_argument("--seconds", type=float, default=20 if few else 60, help="for which it is measured")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -430,9 +446,9 @@ def measure(args: argparse.Namespace, cluster: Cluster, folder: Path) -> dict[st
         tiny = Bench(cluster, world, file, folder / "tiny", {**TINY, **seed}, bench.draw)
         figures["pace"] = pace(tiny, args.workers, 1200)
     if "ratio" in args.parts:
-        teaching = {**SMALL, **seed, "iterations": 1, "customers": args.customers, "held_out": args.customers // 4}
-        wide = Bench(cluster, world, file, folder / "wide", teaching, bench.draw)
-        figures["ratio"] = ratio(wide, args.latency, args.connections, 4)
+        customers = 300  # more than can be served meanwhile
+        wide = Bench(cluster, world, file, folder / "wide", {**SMALL, **seed, "customers": customers}, bench.draw)
+        figures["ratio"] = ratio(wide, args.latency, args.connections, 4, args.seconds)
     return figures
 
 

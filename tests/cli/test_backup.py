@@ -30,6 +30,7 @@ def test_a_project_moves_to_a_server(preceptor: Command, taught: Path, server: s
     code, out, _ = preceptor("doctor", *there)
     assert "PostgreSQL" in out
     assert "fsync" in out
+    assert "none at work" in out
 
 
 def test_what_is_no_backup(preceptor: Command, project: Path) -> None:

@@ -355,6 +355,15 @@ class Worker:
         self.post.leave()
 
     async def _do(self, run: str, keys: Sequence[str]) -> None:
+        try:
+            await self._take_part(run, keys)
+        except PreceptorError as fault:
+            # What it lacks for one errand (a world's file, the database) it lacks for the next; others may have it.
+            self._fault = self._fault or fault
+            self.leave()
+            raise queue.Leaving from None
+
+    async def _take_part(self, run: str, keys: Sequence[str]) -> None:
         errands = Errands(self.db, run)
         crew, bodies = await errands.open(keys)
         if crew is None or not bodies:
@@ -376,17 +385,15 @@ class Worker:
             return known
 
     def _fits(self, run: str, crew: str) -> None:
-        """Raises: Leaving: it is not for this worker, which ends."""
+        """Raises: Conflict: it is not for this worker."""
         if crew == self.fingerprint:
             return
         asked, has = orjson.loads(crew), orjson.loads(self.fingerprint)
         other = next(name for name in asked if asked[name] != has.get(name))
-        self._fault = Conflict(
+        raise Conflict(
             f"Run {run!r} is done with other settings than this worker has ({other}: {asked[other]!r} there, "
             f"{has.get(other)!r} here). Use the same preceptor.toml and version, and start it again."
         )
-        self.leave()
-        raise queue.Leaving
 
     def _opened(self, run: str, crew: str) -> _Station:
         ledger = SharedLedger(self.db, run, lambda: self.post.name, queue.alive)
