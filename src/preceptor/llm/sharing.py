@@ -220,30 +220,33 @@ class SharedLedger(Ledger):
         self, key: str, sent: _Sent, account: Account, request: str, worst: Amount, connection: sa.Connection
     ) -> _Refusal | _Short | Reply | PreceptorError | None:
         """Take a call; None: it is ours now, to be made. In a transaction, in which nobody else writes."""
-        purse = connection.execute(sa.select(purses).where(purses.c.run == self._run)).first()
-        if purse is None or not purse.open:
-            return "closed"
+        # In few statements: while they go there and back, everybody else waits.
         this = (calls.c.run == self._run) & (calls.c.key == key)
-        columns = (calls.c.state, calls.c.owner, calls.c.reply, calls.c.error)
-        row = connection.execute(sa.select(*columns).where(this)).first()
-        again = row is not None and row.owner == sent.owner and key in self._mine
-        if row is not None:
+        columns = (calls.c.key, calls.c.state, calls.c.owner, calls.c.reply, calls.c.error)
+        both = sa.select(purses, *columns).select_from(purses.outerjoin(calls, this))
+        row = connection.execute(both.where(purses.c.run == self._run)).first()
+        if row is None or not row.open:
+            return "closed"
+        in_flight = row.state == "sent"
+        again = in_flight and row.owner == sent.owner and key in self._mine
+        if row.key is not None:
             if (end := read_end(row.reply, row.error)) is not None:
                 return end
-            if row.state == "sent" and not again and row.owner and self._alive(connection, row.owner):
+            if in_flight and not again and row.owner and self._alive(connection, row.owner):
                 return "elsewhere"
         more = sent.owed + worst
-        if short := self._short(connection, purse, more):
+        if short := self._short(connection, row, more):
             return _Short(short, self._others(connection))
-        resent = int(row is not None and row.state == "sent" and not again)
-        if row is None:
+        resent = int(in_flight and not again)
+        now = {"state": "sent", "owner": sent.owner, "sent_at": _now()}
+        if row.key is None:
             first = {"run": self._run, "key": key, "role": account.role, "model": account.model, "request": request}
-            now = {"state": "sent", "owner": sent.owner, "resent": 0, "sent_at": _now()}
-            connection.execute(calls.insert(), first | now | _counted(more))
+            written: sa.Insert | sa.Update = calls.insert().values(first | now | {"resent": 0} | _counted(more))
         else:
-            values = {"state": "sent", "owner": sent.owner, "resent": calls.c.resent + resent, "sent_at": _now()}
-            connection.execute(calls.update().where(this).values(values | _grown(calls, more)))
-        self._charge(connection, account.role, more, resent=resent)
+            grown = {"resent": calls.c.resent + resent} | _grown(calls, more)
+            written = calls.update().where(this).values(now | grown)
+        made = written.returning(calls.c.key).cte("made")
+        connection.execute(self._charge(account.role, more, resent=resent).add_cte(made))
         return None
 
     def _short(self, connection: sa.Connection, purse: Any, more: Amount) -> str:
@@ -268,9 +271,7 @@ class SharedLedger(Ledger):
         }
         return any(self._alive(connection, owner) for owner in owners)
 
-    def _charge(
-        self, connection: sa.Connection, role: str, more: Amount, *, answered: int = 0, resent: int = 0
-    ) -> None:
+    def _charge(self, role: str, more: Amount, *, answered: int = 0, resent: int = 0) -> sa.Insert:
         row = {
             "run": self._run,
             "role": role,
@@ -283,7 +284,7 @@ class SharedLedger(Ledger):
         }
         new = insert(charges).values(row)
         grown = {name: charges.c[name] + new.excluded[name] for name in row if name not in ("run", "role")}
-        connection.execute(new.on_conflict_do_update(index_elements=["run", "role"], set_=grown))
+        return new.on_conflict_do_update(index_elements=["run", "role"], set_=grown)
 
     def settled(self, key: str, worst: Amount, used: Amount) -> None:
         if sent := self._mine.get(key):
@@ -299,12 +300,17 @@ class SharedLedger(Ledger):
 
     def _end(self, key: str, sent: _Sent, end: Reply | PreceptorError, connection: sa.Connection) -> None:
         this = (calls.c.run == self._run) & (calls.c.key == key)
-        role = connection.scalar(calls.update().where(this).values(_grown(calls, sent.owed)).returning(calls.c.role))
+        mine = (calls.c.state == "sent") & (calls.c.owner == sent.owner)
         state, reply, error = written_end(end)
-        mine = this & (calls.c.state == "sent") & (calls.c.owner == sent.owner)
         ended = {"state": state, "reply": reply, "error": error, "finished_at": _now()}
-        kept = connection.execute(calls.update().where(mine).values(ended)).rowcount
-        self._charge(connection, role or "", sent.owed, answered=kept)
+        values = {
+            name: sa.case((mine, sa.literal(value, calls.c[name].type)), else_=calls.c[name])
+            for name, value in ended.items()
+        }
+        kept = (calls.c.state == state) & (calls.c.owner == sent.owner) & (calls.c.finished_at == ended["finished_at"])
+        change = calls.update().where(this).values(values | _grown(calls, sent.owed)).returning(calls.c.role, kept)
+        for role, ours in connection.execute(change).all():
+            connection.execute(self._charge(role, sent.owed, answered=int(bool(ours))))
 
 
 def _counted(amount: Amount) -> dict[str, int]:
