@@ -67,7 +67,7 @@ def _run(place: Path, overrides: Sequence[str], customers: int, student: Kind) -
         if not taught.accepted:
             typer.echo("With no strategies there is nothing to compare.")
             return
-        typer.echo(f"\nServing {customers} unseen customers three times…")
+        typer.echo(f"\nServing {customers} unseen customers, each by every arm…")
         report, run_id = _measure(project, db, customers)
         _table(report, REAL[student], project.settings.project.currency)
     typer.echo("Nothing reaches a customer before a person has approved it. Next:")
@@ -121,8 +121,9 @@ def _measure(project: "Project", db: "Database", customers: int) -> "tuple[Repor
 
 def _table(report: "Report", mark: str, currency: str) -> None:
     from preceptor.cli.results import show_report
-    from preceptor.evaluation.measures import RESOLVED, SATISFACTION
+    from preceptor.evaluation.measures import PASSED, RESOLVED, SATISFACTION
 
-    show_report(report, currency, mark, title="Before and after", measures=(SATISFACTION, RESOLVED))
+    shown = [measure for measure in (SATISFACTION, PASSED, RESOLVED) if measure in report.measured]
+    show_report(report, currency, mark, title="Before and after", measures=shown)
     typer.echo(f"Share of the distance to the teacher closed: {report.gap_closed(TAUGHT, 'student', 'teacher')}.")
     typer.echo(f"It shows the method, not your models: {mark}.\n")
