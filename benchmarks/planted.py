@@ -210,7 +210,7 @@ def left(places: Iterator[Place], turns: Sequence[Labelled]) -> dict[str, tuple[
         here = {
             datum
             for form, datum in forms
-            if words.issuperset(_WORD.findall(form)) and re.search(edge.format(re.escape(form)), text)
+            if words.issuperset(_WORD.findall(form)) and form in text and re.search(edge.format(re.escape(form)), text)
         }
         size, before = found.get(where, (0, []))
         found[where] = (size + len(content), sorted({*before, *here}))
