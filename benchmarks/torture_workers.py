@@ -444,7 +444,7 @@ def measure(args: argparse.Namespace, cluster: Cluster, folder: Path) -> dict[st
             figures["budget"] = budget(bench, undisturbed, args.workers, args.budgets)
     if "pace" in args.parts:
         tiny = Bench(cluster, world, file, folder / "tiny", {**TINY, **seed}, bench.draw)
-        figures["pace"] = pace(tiny, args.workers, 1200)
+        figures["pace"] = pace(tiny, args.workers, 240)
     if "ratio" in args.parts:
         customers = 300  # more than can be served meanwhile
         wide = Bench(cluster, world, file, folder / "wide", {**SMALL, **seed, "customers": customers}, bench.draw)
