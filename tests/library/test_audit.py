@@ -4,7 +4,7 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -26,6 +26,7 @@ from preceptor.library.queue import Filter, Order
 from preceptor.library.rows import Reach, Use
 from preceptor.library.store import Batch, Library
 from preceptor.library.trail import Wanted
+from preceptor.storage import migrations
 from preceptor.storage.database import Database
 
 
@@ -462,6 +463,7 @@ sys.path.insert(0, sys.argv[2])
 import audit_data
 from preceptor.library.desk import Desk
 from preceptor.library.store import Library
+from preceptor.storage import migrations
 from preceptor.storage.database import Database
 
 with Database.open(sys.argv[1]) as db:
@@ -516,35 +518,29 @@ def test_a_database_from_before_is_chained_as_it_is(tmp_path: Path) -> None:
 
 def before(path: Path) -> None:
     """Take a database back to the schema before the audit."""
+    with Database.at(str(path.with_suffix(".then"))) as db, db.filling() as connection:
+        migrations.run(connection, None, db.name, "0005")
+        then = schema(connection)
     engine = sa.create_engine(f"sqlite:///{path}")
-    gone = (
-        "heads",
-        "queue",
-        "phrases",
-        "marks",
-        "homes",
-        "held",
-        "cases",
-        "voices",
-        "log_entries",
-        "log_conversations",
-        "log_sources",
-    )
-    columns = {
-        "trail": ("seen", "facts", "hash"),
-        "libraries": ("indexed",),
-        "strategies": ("entry", "touched", "deferred"),
-        **dict.fromkeys(("scenarios", "evidence", "steps", "releases"), ("entry",)),
-    }
     with engine.begin() as connection:
-        for table in gone:
-            connection.exec_driver_sql(f"DROP TABLE {table}")
-        for index in ("ix_trail_library_subject", "ix_scenarios_library_latest_id", "ix_strategies_library_latest_id"):
-            connection.exec_driver_sql(f"DROP INDEX {index}")
-        for table in ("scenarios", "strategies"):
-            connection.exec_driver_sql(f"CREATE INDEX ix_{table}_library_latest ON {table} (library, latest)")
-        for table, names in columns.items():
-            for name in names:
-                connection.exec_driver_sql(f'ALTER TABLE {table} DROP COLUMN "{name}"')
+        for name, table in schema(connection).items():
+            if name not in then:
+                connection.exec_driver_sql(f"DROP TABLE {name}")
+                continue
+            old = then[name]
+            indexes = {str(index.name): index for index in old.indexes}
+            for index in table.indexes:
+                if index.name not in indexes:
+                    connection.exec_driver_sql(f"DROP INDEX {index.name}")
+            for column in set(table.columns.keys()) - set(old.columns.keys()):
+                connection.exec_driver_sql(f'ALTER TABLE {name} DROP COLUMN "{column}"')
+            for missing in indexes.keys() - {str(index.name) for index in table.indexes}:
+                indexes[missing].create(connection)
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0005'")
     engine.dispose()
+
+
+def schema(connection: sa.Connection) -> Mapping[str, sa.Table]:
+    found = sa.MetaData()
+    found.reflect(connection)
+    return found.tables
