@@ -111,14 +111,15 @@ class Person:
         if shown is None:
             return
         move, id_, seen = self.chance.choice(MOVES), shown.strategy.id, shown.seen
+        # Never the same twice: a decision given again in the same words is the one that was made.
         text = f"Do {self.name} {self.chance.random()}."
         try:
             if move == "approve":
-                self.desk.decide(id_, "approved", self.name, "yes", seen=seen)
+                self.desk.decide(id_, "approved", self.name, text, seen=seen)
             elif move == "reject":
-                self.desk.decide(id_, "rejected", self.name, "no", seen=seen)
+                self.desk.decide(id_, "rejected", self.name, text, seen=seen)
             elif move == "put back":
-                self.desk.decide(id_, "pending", self.name, "again", seen=seen)
+                self.desk.decide(id_, "pending", self.name, text, seen=seen)
             elif move == "defer":
                 if shown.strategy.decision != "pending":
                     return

@@ -79,10 +79,10 @@ def test_it_stops_with_its_budget_goes_on_and_answers_by_the_plan_it_was_begun_w
     assert "<!doctype html>" in (plan.parent / "arms.html").read_text("utf-8")[:200].lower()
     # Parts that were done were not done again.
     names = list(report["runs"])
-    assert len(names) == len(set(report["runs"].values())) == 7
+    assert len(names) == len(set(report["runs"].values())) == 9
     _, shown, _ = preceptor("runs", "--project", "experiment")
     assert shown.count(" teach ") == 4
-    assert shown.count(" evaluate ") == 3
+    assert shown.count(" evaluate ") == 5
     _, shown, _ = preceptor("runs", "show", report["experiment"], "--project", "experiment")
     assert f"Begun: all arms, run {report['runs']['all arms']}" in shown
     assert "better: " in shown

@@ -122,11 +122,11 @@ def test_an_estimate_counts_what_is_compared_in_logs_and_tells_of_rows_it_cannot
     log.write_text(10 * (json.dumps({"messages": said}) + "\n") + "{\n")
     code, out, err = preceptor("teach", "--dry-run", "--logs", log, "--project", project)
     assert code == 0
-    assert "Logs: 10 conversations, 10 answers to compare." in out
+    assert "Logs: 10 conversations, 20 answers to compare." in out
     assert "log.jsonl: 1 rows could not be read; line 11" in err
     few = ("--set", "teaching.logged_conversations=3")
     assert (
-        "Logs: 3 conversations, 3 answers"
+        "Logs: 3 conversations, 6 answers"
         in preceptor("teach", "--dry-run", "--logs", log, *few, "--project", project)[1]
     )
     log.write_text("{\n")
