@@ -78,6 +78,7 @@ def test_what_is_near_is_near_and_what_is_far_waits(desk: Path, preceptor: Comma
     assert "4 of 5 moments (80%) are far" in out
     assert "4 conversations wait" in out
     assert "too few" in out
+    assert "watch" not in preceptor("runs", "--project", desk)[1], "nothing was taught, so there is no run"
 
     write(desk / "in" / "a.jsonl", [OUTAGE[1]], 5)
     with (desk / "in" / "a.jsonl").open("a") as log:

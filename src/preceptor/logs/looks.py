@@ -74,13 +74,19 @@ class Looks:
             with self._db.begin() as connection:
                 connection.execute(sa.insert(log_looks), rows)
 
-    def against(self, guidance: str) -> tuple[Look, ...]:
-        """All that were held against a guidance, by its hash, oldest first."""
-        wanted = sa.select(log_looks.c.key, log_looks.c.contexts, log_looks.c.far).where(
-            self._mine, log_looks.c.against == guidance
+    def against(self, guidance: str, window: int) -> tuple[Look, ...]:
+        """The first that were held against a guidance, by its hash, and the newest, at most `window` each: oldest
+        first, none twice, and none in which no customer waited."""
+        wanted = (
+            sa.select(log_looks.c.n, log_looks.c.key, log_looks.c.contexts, log_looks.c.far)
+            .where(self._mine, log_looks.c.against == guidance, log_looks.c.contexts > 0)
+            .limit(window)
         )
         with self._db.reading() as connection:
-            return tuple(Look(*row) for row in connection.execute(wanted.order_by(log_looks.c.n)))
+            first = connection.execute(wanted.order_by(log_looks.c.n)).all()
+            later = wanted.where(log_looks.c.n > (first[-1].n if first else 0)).order_by(log_looks.c.n.desc())
+            newest = connection.execute(later).all()[::-1]
+        return tuple(Look(row.key, row.contexts, row.far) for row in (*first, *newest))
 
     def waiting(self) -> int:
         """How many conversations wait to be taught from."""

@@ -85,7 +85,7 @@ class Watch:
         if not guidance.scenarios:
             return Seen(imported, 0, 0, 0, self.looks.waiting(), None, "")
         section, found = self.project.settings.watch, self._looked(guidance)
-        told = drift(self.looks.against(guidance.hash), section.window, section.rise)
+        told = drift(self.looks.against(guidance.hash, section.window), section.window, section.rise)
         contexts, far = sum(look.contexts for look in found), sum(look.far for look in found)
         return Seen(imported, len(found), contexts, far, self.looks.waiting(), told, against)
 
@@ -139,7 +139,6 @@ class Watch:
             NotFound, SettingsError, UserError, Conflict: the domain or the database cannot be used.
         """
         section, days = self.project.settings.watch, self._days()
-        today = self._today((now or datetime.now(UTC)).date().isoformat(), days)
         if (unfinished := self._unfinished(days)) is not None:
             run = TeachingRun.resume(self._frugal, self.db, unfinished.id)
         else:
@@ -149,6 +148,7 @@ class Watch:
                 return None
             self.looks.take(batch, section.most)
             run = TeachingRun.begin(self._frugal, self.db, [WATCHED + batch])
+        today = self._today((now or datetime.now(UTC)).date().isoformat(), days)
         if run.run.id not in today.parts.values():
             today.began(f"teach {len(today.parts) + 1}", run.run, Ledger(self.db, run.run.id).charged)
         return Lesson(self._frugal, today, run)
