@@ -44,7 +44,7 @@ TRIES = 5
 """To come to a point that only a resumed work has."""
 CHAIN = 4
 """Kills of one project, at most: what takes a work up again is killed, too."""
-MUST_BE_NONE = (
+UNHURT = (
     "acknowledged_lost",
     "lost",
     "twice",
@@ -53,8 +53,9 @@ MUST_BE_NONE = (
     "resent_not_marked",
     "unsound",
     "failed",
-    "unreached",
 )
+"""What no death and no bad disk may do."""
+MUST_BE_NONE = (*UNHURT, "unreached")
 COLUMNS = ("kills", "points", "calls", "in_flight", "resent", *MUST_BE_NONE)
 
 

@@ -29,25 +29,14 @@ from typing import TypeVar
 
 from crashing import Ended, forking
 from desk import aligned, memory, quick
-from torture_crashes import SMALL, Kill, Torture, Whole
+from torture_crashes import SMALL, UNHURT, Kill, Torture, Whole
 from tracing import WRITES, Tracer, why_not
 from works import DATABASE, WORKS
 
 Item = TypeVar("Item")
 PAGE = 4096
 """Bytes by which a database grows."""
-MUST_BE_NONE = (
-    "acknowledged_lost",
-    "lost",
-    "twice",
-    "other_files",
-    "resent_not_in_flight",
-    "resent_not_marked",
-    "unsound",
-    "failed",
-    "wrong_code",
-    "untold",
-)
+MUST_BE_NONE = (*UNHURT, "wrong_code", "untold")
 COLUMNS = ("calls_made", "told", "hurt_nothing", "never_came", *MUST_BE_NONE)
 SENTENCE = re.compile(r"^preceptor: [A-Z].+\.$", re.MULTILINE)
 NEXT = re.compile(r"\b(then|Go on|Try again|Restore)\b")
