@@ -53,7 +53,7 @@ def book(day: str, visit: Visit) -> str:
     """
     with (HERE / "booked.txt").open("a") as out:
         out.write(f"{visit.conversation} {day}\\n")
-    if len((HERE / "booked.txt").read_text().splitlines()) == 3 and not (HERE / "killed").exists():
+    if len((HERE / "booked.txt").read_text().splitlines()) >= 3 and not (HERE / "killed").exists():
         (HERE / "killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return f"booked {day}"
