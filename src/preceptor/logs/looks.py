@@ -12,6 +12,10 @@ from preceptor.storage.database import Database
 
 _AT_A_TIME = 200
 """Conversations read in one piece."""
+_SOURCE = (
+    sa.select(sa.func.min(log_entries.c.source)).where(log_entries.c.key == log_conversations.c.key).scalar_subquery()
+)
+"""One that a conversation is in. Not by grouping: for each piece, that would sort all that is still to be read."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,8 @@ class Looks:
         """(key, conversation) of each that was not looked at yet, in no order that matters."""
         seen = sa.select(log_looks.c.n).where(self._mine, log_looks.c.key == log_conversations.c.key)
         wanted = (
-            sa.select(log_conversations.c.key, log_conversations.c.body, sa.func.min(log_entries.c.source))
-            .join(log_entries, log_entries.c.key == log_conversations.c.key)
-            .where(~seen.exists())
-            .group_by(log_conversations.c.key, log_conversations.c.body)
+            sa.select(log_conversations.c.key, log_conversations.c.body, _SOURCE)
+            .where(~seen.exists(), _SOURCE.is_not(None))
             .order_by(log_conversations.c.key)
             .limit(_AT_A_TIME)
         )
@@ -100,10 +102,9 @@ class Looks:
             waiting = sa.select(log_looks.c.n).where(self._mine, log_looks.c.state == "waiting")
             there = sa.select(sa.func.count()).select_from(log_looks).where(self._mine, log_looks.c.batch == batch)
             room = max(0, most - (connection.scalar(there) or 0))
-            chosen = list(connection.scalars(waiting.order_by(log_looks.c.n).limit(room)))
-            taken = sa.update(log_looks).where(log_looks.c.n.in_(chosen)).values(state="taken", batch=batch)
-            connection.execute(taken)
-        return len(chosen)
+            oldest = log_looks.c.n.in_(waiting.order_by(log_looks.c.n).limit(room))
+            taken = sa.update(log_looks).where(oldest).values(state="taken", batch=batch)
+            return connection.execute(taken).rowcount
 
     def taken(self, batch: str) -> int:
         """How many conversations are in a batch."""
@@ -114,11 +115,9 @@ class Looks:
     def batch(self, batch: str) -> Iterator[Conversation]:
         """The conversations of a batch that are still there, in the order in which they were looked at."""
         wanted = (
-            sa.select(log_looks.c.key, log_conversations.c.body, sa.func.min(log_entries.c.source))
+            sa.select(log_looks.c.key, log_conversations.c.body, _SOURCE)
             .join(log_conversations, log_conversations.c.key == log_looks.c.key)
-            .join(log_entries, log_entries.c.key == log_looks.c.key)
-            .where(self._mine, log_looks.c.batch == batch)
-            .group_by(log_looks.c.n, log_looks.c.key, log_conversations.c.body)
+            .where(self._mine, log_looks.c.batch == batch, _SOURCE.is_not(None))
             .order_by(log_looks.c.n)
         )
         with self._db.reading() as connection:

@@ -32,6 +32,7 @@ log_entries = sa.Table(
     sa.Column("key", sa.String, sa.ForeignKey("log_conversations.key"), primary_key=True),
     sa.Column("n", sa.Integer, nullable=False),
     sa.Index("ix_log_entries_key", "key"),
+    sa.Index("ix_log_entries_order", "source", "n", "key"),
 )
 """Which sources a conversation is in: two exports may overlap. `n`: its line there."""
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from preceptor.errors import Conflict, NotFound, UserError
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest step, so that opening a database that is up to date need not load Alembic."""
 
 _Transaction = Callable[[], AbstractContextManager[sa.Connection]]
