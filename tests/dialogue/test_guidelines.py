@@ -92,6 +92,7 @@ def test_bad_files_are_told_in_a_sentence_and_the_others_go_on(tmp_path: Path) -
     written(folder, "latin.txt", b"caf\xe9")
     written(folder, "broken.json", '{"a": ')
     written(folder, "deep.json", "[" * 5000 + "]" * 5000)
+    written(folder, "deeper.json", "[" * 1000 + '"Deeper than Python goes."' + "]" * 1000)
     written(folder, "empty.md", "")
     written(folder, "table.json", orjson.dumps([f"This is row number {n}." for n in range(MOST + 1)]))
     written(folder, "huge.txt", b"x" * (LARGEST + 1))
@@ -100,7 +101,7 @@ def test_bad_files_are_told_in_a_sentence_and_the_others_go_on(tmp_path: Path) -
     found = read(folder)
     assert [one.text for one in found.statements] == ["Be kind to customers.", "Be quick, too."]
     assert {fault.split(":")[0] for fault in found.faults} == {
-        *("latin.txt", "broken.json", "deep.json", "empty.md", "table.json", "huge.txt"),
+        *("latin.txt", "broken.json", "deep.json", "deeper.json", "empty.md", "table.json", "huge.txt"),
     }
     assert all(fault.endswith(".") for fault in found.faults)
     with pytest.raises(NotFound):
@@ -160,6 +161,18 @@ async def test_a_model_drafts_part_by_part_and_what_has_no_source_stays_out(tmp_
     assert [note.split(":")[0] for note in made.notes] == ["a.md", "b.md"]
     assert "2 of the teacher's had no source or no form" in made.notes[0]
     assert "drafted without the teacher" in made.notes[1]
+
+
+@pytest.mark.anyio
+async def test_what_a_model_leaves_blank_is_asked_for_again(tmp_path: Path) -> None:
+    def part(name: str) -> str:
+        topic = {"name": name, "description": name, "from": [1]}
+        return orjson.dumps({"statements": [{"text": "Ask.", "from": [1]}], "topics": [topic]}).decode()
+
+    written(tmp_path, "a.md", "Ask for the receipt.")
+    model = ScriptedModel("teacher", [part(" "), part("Returning plants")])
+    made = await draft_with(model, read(tmp_path).statements, "desk")
+    assert [topic.id for topic, _ in made.topics] == ["returning-plants"]
 
 
 def test_parts_are_bounded_and_of_one_file(tmp_path: Path) -> None:

@@ -43,6 +43,18 @@ def test_a_large_result_is_read_in_part() -> None:
     assert len(found) == 64
 
 
+def test_a_result_is_looked_into_as_deep_as_anybody_nests_one() -> None:
+    assert pairs(told('{"a": [[{"b": "c"}]]}')) == ["b=c"]
+    assert not told("[" * 1000 + "1" + "]" * 1000)
+
+
+def test_values_that_are_the_same_everywhere_tell_nothing() -> None:
+    """Also where, in floats, the chi-squared of an even table comes out below 0."""
+    labels, values = np.repeat(np.arange(5), 14), np.tile(np.repeat(np.arange(2), 7), 5)
+    contexts = [(Turn("tool", json.dumps({"pier": "ab"[value]})),) for value in values]
+    assert telling(contexts, labels, np.arange(len(labels))) == frozenset()
+
+
 def test_names_that_differ_from_label_to_label_tell_something() -> None:
     draw = random.Random(1)
     labels = [n % 2 for n in range(120)]

@@ -30,7 +30,13 @@ _SAMPLING = Sampling(temperature=0.0, max_tokens=4_000)
 Source = str
 
 
-class _Told(pydantic.BaseModel):
+class _Stripped(pydantic.BaseModel):
+    """Blank texts are none."""
+
+    model_config = pydantic.ConfigDict(str_strip_whitespace=True)
+
+
+class _Told(_Stripped):
     sources: Annotated[list[int], pydantic.Field(alias="from", min_length=1)]
     """Numbers of the statements it comes from."""
 
@@ -56,7 +62,7 @@ class DraftedRule(_Told):
     must_say: str = ""
 
 
-class DraftedPart(pydantic.BaseModel):
+class DraftedPart(_Stripped):
     """What a part of guidelines comes to."""
 
     statements: list[DraftedStatement]

@@ -20,7 +20,7 @@ class Session(Protocol):
         """Run a tool and give its result as text (JSON, usually). Failures are results too, told to the agent."""
 
     def outcome(self, conversation: Conversation) -> Outcome | None:
-        """What came of a conversation that has ended; None where the environment cannot tell."""
+        """What came of a conversation that has ended and did not break off; None where the environment cannot tell."""
 
 
 class Environment(Protocol):

@@ -103,7 +103,10 @@ def _statements(file: Path, name: str) -> Iterable[Statement]:
         raise _Unusable(f"cannot be read: {fault.strerror}.") from None
     except UnicodeDecodeError as fault:
         raise _Unusable(f"is not UTF-8 text (byte {fault.start}).") from None
-    found = list(_of_json(text, name) if file.suffix.lower() == ".json" else _of_text(text, name))
+    try:
+        found = list(_of_json(text, name) if file.suffix.lower() == ".json" else _of_text(text, name))
+    except RecursionError:
+        raise _Unusable("is nested too deeply.") from None
     if len(found) > MOST:
         raise _Unusable(f"holds {len(found):,} texts: that is data, not guidelines.")
     return found
@@ -210,7 +213,6 @@ def _keys(value: Any) -> Iterator[str]:
 
 
 def _walk(value: Any, file: str, path: tuple[str, ...], names: Counter[str]) -> Iterator[Statement]:
-    # A file of at most `LARGEST` bytes; orjson refuses what is nested deeper than Python goes.
     headings = tuple(_plain(part) for part in path if names[part] == 1)
     if isinstance(value, str) and _is_prose(value):
         yield Statement(_plain(value), file, headings, "/".join(path))

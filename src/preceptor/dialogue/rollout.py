@@ -32,7 +32,9 @@ class Rollout:
         """
         async with self.environment.open(customer) as session:
             conversation = await self._talk(agent, customer, session, luck(customer, trial))
-            return replace(conversation, outcome=session.outcome(conversation))
+            # What broke off came to no end that says anything of the agent.
+            outcome = None if conversation.ending == "broken" else session.outcome(conversation)
+            return replace(conversation, outcome=outcome)
 
     async def _talk(self, agent: Agent, customer: Customer, session: Session, seed: int) -> Conversation:
         turns: tuple[Turn, ...] = ()

@@ -42,10 +42,7 @@ class WorldSession:
         return self.records.call(call.name, call.arguments).text
 
     def outcome(self, conversation: Conversation) -> Outcome | None:
-        """End state, information and policy, as the customer's messages called for them; None for a conversation that
-        broke off."""
-        if conversation.ending == "broken":
-            return None
+        """End state, information and policy, as the customer's messages called for them."""
         found = outcome(self.reader, lines(conversation.turns), self.records)
         return Outcome(
             (

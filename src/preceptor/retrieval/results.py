@@ -19,6 +19,8 @@ from preceptor.retrieval.sparse import Index, Matrix
 
 VALUES = 64
 """Values of a result that are read: a row's, or those of a list's first rows."""
+DEEPEST = 32
+"""Levels of a result that are looked into; what is nested deeper says nothing to anybody."""
 LONG = 6
 """Words from which on a value is text: each word counts by itself."""
 ENOUGH = 30
@@ -35,7 +37,7 @@ def told(result: str) -> str:
         return result
     if result.lstrip()[:1] in ("{", "["):
         try:
-            return "".join(_MARK + pair for pair in islice(_pairs(orjson.loads(result), ""), VALUES))
+            return "".join(_MARK + pair for pair in islice(_pairs(orjson.loads(result), "", DEEPEST), VALUES))
         except orjson.JSONDecodeError:
             pass
     return "".join(_MARK + _IS + word for word in result.lower().split()[:VALUES])
@@ -50,13 +52,16 @@ def named(pair: str) -> str:
     return pair.partition(_IS)[0]
 
 
-def _pairs(value: object, name: str) -> Iterator[str]:
+def _pairs(value: object, name: str, levels: int) -> Iterator[str]:
+    """`levels`: of objects and lists that are looked into."""
+    if isinstance(value, dict | list) and not levels:
+        return
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _pairs(inner, str(key).lower())
+            yield from _pairs(inner, str(key).lower(), levels - 1)
     elif isinstance(value, list):
         for inner in value:
-            yield from _pairs(inner, name)
+            yield from _pairs(inner, name, levels - 1)
     else:
         said = str(value).lower().replace(_MARK, " ").split()
         if len(said) >= LONG:
@@ -93,7 +98,8 @@ def _tells(met: set[tuple[int, int, str]]) -> bool:
         return False
     # The sum over all cells of (found - expected)² / expected, without going through the empty ones.
     total = len(met)
-    found = total * (sum(n * n / of_label[label] / of_pair[pair] for (label, pair), n in cells.items()) - 1)
+    excess = sum(n * n / of_label[label] / of_pair[pair] for (label, pair), n in cells.items()) - 1
+    found = total * max(0.0, excess)  # in floats, values that differ in nothing come out a little below none
     # Wilson and Hilferty (1931): the cube root of chi-squared over its degrees of freedom is all but normal.
     spread = 2 / (9 * freedom)
     return bool(((found / freedom) ** (1 / 3) - (1 - spread)) / spread**0.5 > SURE)

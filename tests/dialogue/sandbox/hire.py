@@ -1,6 +1,9 @@
 """Tool functions over a hire shop's tables, for the tests of sandboxes."""
 
-from typing import Any
+import sys
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from preceptor import Tables, ToolFailed, Visit
 
@@ -39,6 +42,16 @@ def hire(db: Tables, customer: str, thing: str) -> str:
 
 def scribble(db: Tables) -> None:
     db["hires"]["h1"]["days"] = 99
+
+
+def blot(db: Tables, how: Annotated[str, AfterValidator({"told": "told", "exit": "exit"}.__getitem__)]) -> Any:
+    """Changes something and then fails in an odd way."""
+    db["hires"].remove("h1")
+    if how == "exit":
+        sys.exit(3)
+    nest: list[Any] = []
+    nest.append(nest)
+    return nest
 
 
 def lucky(db: Tables, visit: Visit) -> int:

@@ -19,7 +19,7 @@ from preceptor.dialogue.tools.arithmetic import calculated
 from preceptor.dialogue.tools.sandbox.sandbox import Sandbox
 from preceptor.dialogue.tools.sandbox.tables import JsonStore
 from preceptor.dialogue.tools.sandbox.tasks import parse_tasks
-from preceptor.errors import SettingsError
+from preceptor.errors import Rejected, SettingsError
 from preceptor.llm.messages import Message, Reply, ToolCall
 from preceptor.llm.scripted import Answer, ScriptedModel
 
@@ -107,6 +107,12 @@ async def test_who_does_nothing_passes_only_where_nothing_is_to_be_done(sandbox:
     assert kept(conversation.outcome) == {"end state": False}
 
 
+async def test_a_conversation_that_broke_off_has_come_to_nothing_one_could_tell(sandbox: Sandbox) -> None:
+    conversation, _ = await play(sandbox, "nothing", [Rejected("too long")])
+    assert conversation.ending == "broken"
+    assert conversation.outcome is None, "else nothing done would pass where nothing was to be done"
+
+
 async def test_the_state_a_task_begins_with_and_its_policy(sandbox: Sandbox) -> None:
     look = calls(("look_up", {"number": "h1"}))
     conversation, _ = await play(sandbox, "careful", [look, "It is until the 14th."])
@@ -162,6 +168,9 @@ async def test_a_customer_without_a_task_finds_the_database_and_nobody_can_tell(
         (("extend", {"number": "h1"}), "days"),
         (("extend", {"number": "h9", "days": 1}), "The tool failed."),
         (("scribble", {}), "The tool failed."),
+        (("blot", {"how": "told"}), "The tool failed."),
+        (("blot", {"how": "exit"}), "The tool failed."),
+        (("blot", {"how": "burn"}), "The tool failed."),
         (("nonsense", {}), "no tool"),
     ],
 )
@@ -175,7 +184,7 @@ async def test_what_cannot_be_done_is_told_and_changes_nothing(
 
 def test_the_agent_is_asked_for_all_but_the_database(sandbox: Sandbox) -> None:
     specs = {spec.name: spec for spec in sandbox.specs}
-    assert set(specs) == {"look_up", "extend", "end", "hire", "scribble", "lucky"}
+    assert set(specs) == {"look_up", "extend", "end", "hire", "scribble", "blot", "lucky"}
     assert specs["look_up"].description == "A hire."
     assert specs["look_up"].parameters["properties"] == {"number": {"type": "string", "description": "Of the hire."}}
     assert specs["extend"].parameters["required"] == ["number", "days"]

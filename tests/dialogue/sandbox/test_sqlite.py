@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,16 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("This is no database, though it is long enough to be looked at as one. " * 20)
     with pytest.raises(SettingsError, match=r"text\.db"):
         SqliteStore(tmp_path / "text.db")
+
+
+def test_rows_are_told_apart_by_all_of_their_key(tmp_path: Path) -> None:
+    path = tmp_path / "hire.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("""
+            CREATE TABLE places (aisle TEXT, shelf TEXT, free INTEGER, PRIMARY KEY (aisle, shelf));
+            INSERT INTO places VALUES ('a/b', 'c', 1), ('a', 'b/c', 1);
+        """)
+    copy = SqliteStore(path).copy()
+    copy.change(lambda db: db.execute("UPDATE places SET free = 0 WHERE shelf = 'c'"))
+    assert [row["aisle"] for row in copy.changes().values() if row] == ["a/b"]
+    copy.close()

@@ -130,3 +130,7 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         (tmp_path / name).write_text("[{")
         with pytest.raises(SettingsError, match=name):
             load_tasks(tmp_path / name)
+    for text in ("- id: 2024-06-31", "[" * 3000):
+        (tmp_path / "tasks.yaml").write_text(text)
+        with pytest.raises(SettingsError, match=r"tasks\.yaml: not valid"):
+            load_tasks(tmp_path / "tasks.yaml")

@@ -27,6 +27,12 @@ def add_note(text: str) -> dict[str, int]:
 
 
 @server.tool()
+def say_nothing() -> str:
+    """Gives an empty text."""
+    return ""
+
+
+@server.tool()
 async def wait() -> str:
     """Takes its time."""
     await anyio.sleep(600)

@@ -119,3 +119,15 @@ async def test_an_endless_answer_is_not_read_to_its_end() -> None:
 async def test_bytes_that_are_no_text() -> None:
     transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=b"\xff\xfeok"))
     assert (await HttpTools("http://t.example/", transport=transport).call("a", {}, HERE, "k")).endswith("ok")
+
+
+@pytest.mark.parametrize(
+    "fault", [httpx2.ConnectTimeout(""), httpx2.ProxyError("refused"), httpx2.UnsupportedProtocol("no scheme")]
+)
+async def test_what_was_never_sent_was_not_done(fault: httpx2.HTTPError) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        raise fault
+
+    tools = HttpTools("http://tools.example/", transport=httpx2.MockTransport(answer))
+    with pytest.raises(UserError, match=r"does not answer: \w"):
+        await tools.call("get_order", {}, HERE, "k")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -32,6 +33,7 @@ DOMAIN = {
     "topics": [{"id": "bill", "description": "Your bill is wrong."}],
     "personas": [{"id": "calm", "description": "You are calm."}],
 }
+NAMES = ["get_order", "add_note", "say_nothing", "wait", "die", "whoami"]
 ONE, OTHER = Visit("co-1", "cu-1", "bill", 4), Visit("co-2", "cu-1", "bill", 4)
 
 
@@ -72,7 +74,7 @@ async def call(tools: McpTools, name: str, visit: Visit = ONE, **arguments: obje
 async def served(tools: McpTools) -> None:
     """What holds over either transport."""
     specs = await tools.specs()
-    assert [spec.name for spec in specs] == ["get_order", "add_note", "wait", "die", "whoami"]
+    assert [spec.name for spec in specs] == NAMES
     assert specs[0].description == "Look an order up by its number."
     assert specs[0].parameters["required"] == ["number"]
     assert ToolSpec.model_validate(specs[0].model_dump()) == specs[0]
@@ -84,6 +86,7 @@ async def served(tools: McpTools) -> None:
         await call(tools, "nothing")
     assert '"notes": 1' in await call(tools, "add_note", text="a")
     assert '"notes": 2' in await call(tools, "add_note", OTHER, text="b"), "all conversations share the server"
+    assert await call(tools, "say_nothing") == ""
 
 
 async def talked(tools: McpTools) -> None:
@@ -97,7 +100,7 @@ async def talked(tools: McpTools) -> None:
         conversation = await rollout.play(ModelAgent(agent, domain), draw_customers(domain, 1, seed=1)[0])
     assert conversation.ending == "resolved"
     assert conversation.turns[2] == Turn("tool", "Order 7 was sent on Monday.", tool_call_id="c1")
-    assert [tool.name for tool in agent.requests[0].tools] == ["get_order", "add_note", "wait", "die", "whoami"]
+    assert [tool.name for tool in agent.requests[0].tools] == NAMES
     assert agent.requests[1].messages[-1].role == "tool"
 
 
@@ -173,4 +176,19 @@ async def test_a_process_for_each_conversation_and_no_more_of_them_than_allowed(
 async def test_a_server_that_does_not_start_is_told_of(words: tuple[str, ...], told: str) -> None:
     async with opened(McpTools(Command(words))) as tools:
         with pytest.raises(UserError, match=told):
+            await tools.specs()
+
+
+UNWILLING = """
+import json, os, sys
+for line in sys.stdin:
+    fault = {"code": -32603, "message": "bad token " + os.environ["CLERK_TOKEN"]}
+    print(json.dumps({"jsonrpc": "2.0", "id": json.loads(line).get("id"), "error": fault}), flush=True)
+"""
+
+
+async def test_what_a_server_was_given_is_told_to_nobody_not_even_in_its_refusal(command: Command) -> None:
+    unwilling = replace(command, words=(sys.executable, "-c", UNWILLING))
+    async with opened(McpTools(unwilling)) as tools:
+        with pytest.raises(UserError, match=r"bad token \[key\]"):
             await tools.specs()

@@ -154,10 +154,32 @@ anyio.run(main)
 
 
 async def test_what_is_no_text_is_written_as_json(tmp_path: Path) -> None:
-    text = "def odd(): return {1: {2}, 'b': bytes([255]), 'f': float('nan'), 'o': slice}\n"
-    (tmp_path / "desk.py").write_text(text, "utf-8")
+    text = """
+        import sqlite3
+
+        def odd():
+            db = sqlite3.connect(":memory:")
+            db.row_factory = sqlite3.Row
+            row = db.execute("SELECT 7 AS n").fetchone()
+            db.close()
+            return {1: {2}, "b": bytes([255]), "f": float("nan"), "o": slice, "r": row}
+    """
+    (tmp_path / "desk.py").write_text(dedent(text), "utf-8")
     told = json.loads(await PythonTools.load("desk.py", tmp_path).call("odd", {}, HERE, "k"))
-    assert told == {"1": [2], "b": "_w==", "f": "NaN", "o": "<class 'slice'>"}
+    assert told == {"1": [2], "b": "_w==", "f": "NaN", "o": "<class 'slice'>", "r": {"n": 7}}
+
+
+async def test_a_type_that_fails_on_an_argument_fails_its_call_only(tmp_path: Path) -> None:
+    text = """
+        from typing import Annotated
+        from pydantic import AfterValidator
+
+        def pay(bank: Annotated[str, AfterValidator({"ours": 1}.__getitem__)]): ...
+    """
+    (tmp_path / "desk.py").write_text(dedent(text), "utf-8")
+    with pytest.raises(ToolFailed) as failed:
+        await PythonTools.load("desk.py", tmp_path).call("pay", {"bank": "theirs"}, HERE, "k")
+    assert failed.value.why == "broken"
 
 
 async def test_a_module_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +198,7 @@ async def test_a_module_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("x = 1", "has no function that could be a tool"),
         ("def a(*all): ...", "'all' has no name to be called by"),
         ("def a(x: 'Nowhere'): ...", "'a'.*Nowhere"),
+        ("import json\ndef a(x: 'json.Nowhere'): ...", "'a'.*Nowhere"),
         ("class Odd: ...\ndef a(x: Odd): ...", "'a'.*types"),
     ],
 )
@@ -196,3 +219,4 @@ def test_a_function_that_is_not_there_is_missed(tmp_path: Path) -> None:
 def test_a_docstring_without_sections_is_all_description() -> None:
     assert described("Looks.\nAnd: sees.") == ("Looks. And: sees.", {})
     assert described("") == ("", {})
+    assert described("Looks.\n\nArgs:\n    :param x: Sphinx's way.") == ("Looks.", {})

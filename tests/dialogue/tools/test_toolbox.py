@@ -31,6 +31,14 @@ SPECS = (
         },
     ),
     ToolSpec(name="look_up"),
+    ToolSpec(
+        name="note",
+        parameters={
+            "properties": {
+                "metadata": {"type": "object", "properties": {"data": {"type": "number", "multipleOf": 0.01}}}
+            }
+        },
+    ),
 )
 DOMAIN = Domain.model_validate(
     {
@@ -92,7 +100,7 @@ async def test_a_result_is_told_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (call("refnd", {"order": 7}), "There is no tool 'refnd'. There are: refund, look_up."),
+        (call("refnd", {"order": 7}), "There is no tool 'refnd'. There are: refund, look_up, note."),
         (call("refund", "{order: 7"), "not valid JSON"),
         (call("refund", "[7]"), "must be a JSON object"),
         (call("refund", {}), "must contain ['order']"),
@@ -100,6 +108,10 @@ async def test_a_result_is_told_as_it_is() -> None:
         (call("refund", {"order": 7, "why": "bored"}), "why must be one of ['late', 'broken']"),
         (call("refund", {"order": 7, "amount": 5}), "must not contain {'amount'}"),
         (call("refund", '{"order": ' + "1" * 200_000 + "}"), "longer than 100,000 characters"),
+        (call("look_up", '{"order": ' + "[" * 300 + "]" * 300 + "}"), "nested deeper than 64 levels"),
+        (call("note", {"metadata": 1}), "metadata must be object"),
+        (call("note", {"metadata": {"data": "x"}}), "metadata.data must be number"),
+        (call("note", {"metadata": {"data": 1e308}}), "metadata.data"),
     ],
 )
 async def test_a_call_that_cannot_be_made_is_told_and_never_made(asked: ToolCall, told: str) -> None:
@@ -126,22 +138,26 @@ async def test_failures_are_told_to_the_agent_and_counted_for_people() -> None:
                 raise ToolFailed("The tool failed.", "broken", "KeyError (tools.py, line 3)")
             case 3:
                 raise Unavailable("down")
+            case 5:
+                raise ToolFailed("No file \udc80\0.")
             case _:
                 await asyncio.sleep(30)
         return ""
 
     async with Toolbox(SPECS, Clerk(work), bounds=Bounds(timeout=0.05)) as box:
         told = [
-            json.loads(text)["error"] for text in await ask(box, *(call("refund", {"order": n}) for n in (1, 2, 3, 4)))
+            json.loads(text)["error"]
+            for text in await ask(box, *(call("refund", {"order": n}) for n in (1, 2, 3, 4, 5)))
         ]
     assert told == [
         "Order 1 is closed.",
         "The tool failed.",
         "The tool cannot be reached.",
         "The tool gave no answer in 0.05 seconds. It is not known whether it was done.",
+        "No file ?\ufffd.",
     ]
     said = str(box.use)
-    assert said.startswith("Of 4 tool calls 4 failed: ")
+    assert said.startswith("Of 5 tool calls 5 failed: ")
     assert "refund 1 (an error in the tool: KeyError (tools.py, line 3))" in said
 
 

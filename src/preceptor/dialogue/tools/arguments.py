@@ -11,6 +11,8 @@ from preceptor.errors import SettingsError, ToolFailed
 Check = Callable[[Any], Any]
 LONGEST = 100_000
 """Characters of arguments that are looked at; a model that writes more has lost its way."""
+DEEPEST = 64
+"""Levels of objects and lists in them: no tool asks for more, and what writes calls down goes no deeper than 254."""
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -24,6 +26,8 @@ def parsed(text: str) -> dict[str, Any]:
         raise ToolFailed(f"The arguments are not valid JSON: {fault}.", "arguments") from None
     if not isinstance(found, dict):
         raise ToolFailed("The arguments must be a JSON object.", "arguments")
+    if _is_deep(found):
+        raise ToolFailed(f"The arguments are nested deeper than {DEEPEST} levels.", "arguments")
     return found
 
 
@@ -52,8 +56,19 @@ def check(checked: Check, arguments: Mapping[str, Any]) -> None:
     try:
         checked(arguments)
     except fastjsonschema.JsonSchemaValueException as fault:
-        said = fault.message.replace("data.", "").replace("data ", "The arguments ")
-        raise ToolFailed(f"{said[:300]}.", "arguments") from None
+        # Its message begins with the place, which begins with "data".
+        place = fault.name or "data"
+        where = place.removeprefix("data").removeprefix(".") or "The arguments"
+        said = fault.message.removeprefix(place).strip()
+        raise ToolFailed(f"{where} {said[:300]}.", "arguments") from None
+
+
+def _is_deep(found: dict[str, Any]) -> bool:
+    level: list[Any] = [found]
+    for _ in range(DEEPEST):
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [part for parts in inside for part in parts]
+    return bool(level)
 
 
 def _references(schema: Any) -> list[str]:

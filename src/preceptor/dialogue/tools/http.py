@@ -13,6 +13,11 @@ from preceptor.errors import ToolFailed, UserError
 
 LONGEST = 1_000_000
 """Bytes of an answer that are read at most."""
+_UNSENT = (
+    *(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
+    *(httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.InvalidURL),
+)
+"""Faults from before anything was sent: nothing was done."""
 
 
 class HttpTools:
@@ -39,11 +44,11 @@ class HttpTools:
         try:
             async with self._http.stream("POST", self._url, content=orjson.dumps(asked), headers=headers) as response:
                 body = await _read(response)
+        except _UNSENT as fault:
+            raise UserError(f"{self._url} does not answer: {str(fault) or type(fault).__name__}.") from None
         except httpx2.TimeoutException:
             raise TimeoutError from None
-        except httpx2.ConnectError as fault:
-            raise UserError(f"{self._url} does not answer: {fault}.") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
+        except (httpx2.HTTPError, OSError) as fault:
             said = "The tool's server went away. It is not known whether this was done."
             raise ToolFailed(said, "unreachable", type(fault).__name__) from None
         text = without(body.decode("utf-8", "replace"), [self._key])

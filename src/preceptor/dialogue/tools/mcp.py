@@ -7,7 +7,7 @@ conversations come and go. A server that dies fails the calls it was at; the nex
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,7 @@ class Command:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             what = f"{self.words[0]!r} cannot be started as an MCP server"
             async with (
-                _explained(what, lambda: without(_last(errors), self.secrets)),
+                _explained(what, self.secrets, lambda: _last(errors)),
                 Client(stdio_client(asked, errlog=errors)) as client,
             ):
                 yield client
@@ -93,7 +93,8 @@ class Address:
         patience = httpx2.Timeout(self.timeout, read=None)
         async with httpx2.AsyncClient(headers=headers, timeout=patience) as http:
             what = f"The MCP server at {self.url} cannot be used"
-            async with _explained(what), Client(streamable_http_client(self.url, http_client=http)) as client:
+            line = streamable_http_client(self.url, http_client=http)
+            async with _explained(what, self.secrets), Client(line) as client:
                 yield client
 
 
@@ -127,11 +128,8 @@ class McpTools:
             PreceptorError: it cannot be asked.
         """
         client = await self._line("").client()
-        try:
+        async with _explained("The MCP server did not say what tools it has", self._server.secrets):
             return tuple([spec async for spec in _listed(client)])
-        except Exception as fault:
-            said = f"{type(fault).__name__}: {fault}".rstrip(": .")
-            raise UserError(f"The MCP server did not say what tools it has: {said}.") from fault
 
     async def ready(self, visit: Visit) -> None:
         """Raises: PreceptorError: the server does not start."""
@@ -161,13 +159,15 @@ class McpTools:
 
     async def leave(self, visit: Visit) -> None:
         if line := self._lines.pop(visit.conversation, None):
-            await line.close()
-            self._room.release()
+            try:
+                await line.close()
+            finally:
+                self._room.release()
 
     async def aclose(self) -> None:
-        for line in self._lines.values():
+        while self._lines:
+            _, line = self._lines.popitem()
             await line.close()
-        self._lines.clear()
 
     def _own(self, visit: Visit) -> str:
         return visit.conversation if self._sharing == "conversation" else ""
@@ -242,8 +242,8 @@ def _tell(ready: "asyncio.Future[Client]", fault: Exception) -> None:
 
 
 @asynccontextmanager
-async def _explained(what: str, more: Callable[[], str] = str) -> AsyncIterator[None]:
-    """Say in a sentence why there is no connection. `more`: what else is known then."""
+async def _explained(what: str, secrets: Sequence[str], more: Callable[[], str] = str) -> AsyncIterator[None]:
+    """Say in a sentence why something failed, without secrets. `more`: what else is known then."""
     try:
         yield
     except Exception as fault:
@@ -251,7 +251,7 @@ async def _explained(what: str, more: Callable[[], str] = str) -> AsyncIterator[
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
         said = f"{type(cause).__name__}: {cause}".rstrip(": .")
-        raise UserError(f"{what}: {said}.{more()}") from fault
+        raise UserError(without(f"{what}: {said}.{more()}", secrets)) from fault
 
 
 @asynccontextmanager
@@ -288,7 +288,7 @@ def installed() -> None:
 
 def _text(result: "CallToolResult") -> str:
     """A result as text; what is none is named only, since the agent reads text."""
-    parts = [getattr(block, "text", None) or f"[{block.type}: not shown]" for block in result.content]
+    parts = [getattr(block, "text", f"[{block.type}: not shown]") for block in result.content]
     if parts or result.structured_content is None:
         return "\n".join(parts)
     return pydantic_core.to_json(result.structured_content).decode()

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,10 +46,7 @@ class Function:
         """Raises: SettingsError: it cannot be called with named arguments, or their types say nothing."""
         if not CALLABLE.fullmatch(name):
             raise SettingsError(f"Tool {name!r}: models can call names of A-Z, a-z, 0-9, _, . and - only.")
-        try:
-            signature = inspect.signature(run, eval_str=True)
-        except (NameError, TypeError, ValueError) as fault:
-            raise SettingsError(f"Tool {name!r}: its signature cannot be read: {fault}.") from None
+        signature = signature_of(run, name)
         about, told = described(inspect.getdoc(run) or "")
         visit: str | None = None
         fields: dict[str, Any] = {}
@@ -85,6 +83,14 @@ class Function:
 
 
 _CONFIG = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=False, protected_namespaces=())
+
+
+def signature_of(run: Callable[..., Any], name: str) -> inspect.Signature:
+    """Raises: SettingsError: it has none, or its annotations say nothing that is there."""
+    try:
+        return inspect.signature(run, eval_str=True)
+    except Exception as fault:  # annotations are expressions, and may fail in any way
+        raise SettingsError(f"Tool {name!r}: its signature cannot be read: {fault}.") from None
 
 
 def own_functions(where: str, folder: Path) -> Mapping[str, Callable[..., Any]]:
@@ -133,11 +139,11 @@ class PythonTools:
     async def call(self, name: str, arguments: Mapping[str, Any], visit: Visit, key: str) -> str:
         """Raises: ToolFailed"""
         function = self.functions[name]
-        given = function.read(arguments, visit)
         try:
+            given = function.read(arguments, visit)
             if inspect.iscoroutinefunction(function.run):
-                return _written(await function.run(**given))
-            return _written(await _aside(lambda: function.run(**given)))
+                return written(await function.run(**given))
+            return written(await _aside(lambda: function.run(**given)))
         except ToolFailed:
             raise
         except (Exception, SystemExit) as fault:
@@ -157,10 +163,20 @@ class PythonTools:
         pass
 
 
-def _written(result: object) -> str:
+def written(result: object) -> str:
+    """What a function gave as text: as it is, or as JSON.
+
+    Raises:
+        ValueError: it cannot be written so.
+    """
     if isinstance(result, str):
         return result
-    return pydantic_core.to_json(result, fallback=str, bytes_mode="base64", inf_nan_mode="strings").decode()
+    return pydantic_core.to_json(result, fallback=_of_its_own, bytes_mode="base64", inf_nan_mode="strings").decode()
+
+
+def _of_its_own(value: object) -> object:
+    """What pydantic has no JSON for."""
+    return dict(value) if isinstance(value, sqlite3.Row) else str(value)
 
 
 async def _aside(work: Callable[[], object]) -> object:
@@ -204,7 +220,7 @@ def described(doc: str) -> tuple[str, dict[str, str]]:
         elif section in _SECTION and word:
             indent = len(line) - len(line.lstrip())
             head, colon, text = line.strip().partition(":")
-            first = head.split()[0]
+            first, *_ = head.split() or [""]
             if colon and (not name or indent <= depth) and first.isidentifier():
                 name, depth = first, indent
                 told[name] = text.strip()

@@ -185,7 +185,7 @@ class Toolbox:
     def failed(self, name: str, fault: ToolFailed) -> Given:
         """A failure as the agent is told it."""
         self.use.note(name if name in self._checks else "(unknown)", fault)
-        said = " ".join(fault.message.split())
+        said = " ".join(_clean(fault.message).split())
         return Given(orjson.dumps({"error": said[:SAID]}).decode(), fault.why)
 
     async def _called(self, visit: Visit, key: str, name: str, arguments: Mapping[str, Any]) -> Given:
@@ -276,9 +276,12 @@ def made(turns: Sequence[Turn]) -> Iterator[tuple[ToolCall, str]]:
 
 def bounded(result: str, tokens: int) -> str:
     """A result no longer than so many tokens, about, and what was left out said."""
-    # NUL and halves of characters can be kept in no database.
-    clean = result.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    most = tokens * CHARACTERS
+    clean, most = _clean(result), tokens * CHARACTERS
     if len(clean) <= most:
         return clean
     return f"{clean[:most]}\n[cut: the first {most:,} of {len(clean):,} characters]"
+
+
+def _clean(text: str) -> str:
+    """Without NUL and halves of characters, which can be kept in no database and sent to no model."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Row = Mapping[str, Any]
+Row = Any
+"""Fields by their names, as a rule; a JSON file's row may be anything."""
 Place = tuple[str, str]
 """A table and a row's key."""
 Changes = Mapping[Place, Row | None]
@@ -14,8 +15,8 @@ SHOWN = 4
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values of a row are equal, money reckoned in another order included."""
-    if _number(one) and _number(other):
+    """Whether two values of a row are equal: whole numbers exactly, others as money reckoned in another order is."""
+    if _number(one) and _number(other) and not (isinstance(one, int) and isinstance(other, int)):
         return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
@@ -49,9 +50,10 @@ def _row(found: Changes, wanted: Changes, at: Place) -> str:
         return "removed, but should not have been"
     if other is None:
         return "there, but should have been removed"
-    fields = sorted(
-        name for name in one.keys() | other.keys() if name not in one or not same(one[name], other.get(name))
-    )
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return f"is {_short(one)}"
+    names = one.keys() | other.keys()
+    fields = sorted(name for name in names if not (name in one and name in other and same(one[name], other[name])))
     said = [f"{name} is {_short(one[name])}" if name in one else f"{name} is missing" for name in fields[:SHOWN]]
     more = len(fields) - len(said)
     return ", ".join(said) + (f" and {more} more fields differ" if more else "")

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pydantic_core
-
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.domain import Persona, ToolSpec, Topic
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
-from preceptor.dialogue.tools.python import Function, own_functions
+from preceptor.dialogue.tools.python import Function, own_functions, signature_of, written
 from preceptor.dialogue.tools.sandbox.changes import Changes
 from preceptor.dialogue.tools.sandbox.checks import judged
 from preceptor.dialogue.tools.sandbox.sqlite import SqliteStore
@@ -145,14 +143,14 @@ class Sandbox:
 
     def _run(self, copy: Copy, action: Action, visit: Visit) -> str:
         function = self.functions[action.tool]
-        given = function.read(action.arguments, visit)
         try:
-            result = copy.change(lambda opened: function.run(opened, **given))
+            given = function.read(action.arguments, visit)
+            # Written down before the rows are kept: what cannot be told has failed, too.
+            return copy.change(lambda opened: written(function.run(opened, **given)))
         except ToolFailed:
             raise
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:
             raise ToolFailed("The tool failed.", "broken", f"{type(fault).__name__}: {str(fault)[:200]}") from fault
-        return result if isinstance(result, str) else pydantic_core.to_json(result, fallback=str).decode()
 
     def _replayed(self, task: Task) -> Gold:
         # Nobody is there; whatever a function makes up, it makes up from nothing that differs between conversations.
@@ -174,10 +172,7 @@ def _over_database(run: Callable[..., Any]) -> Function:
     name = run.__name__
     if inspect.iscoroutinefunction(run):
         raise SettingsError(f"Tool {name!r}: a sandbox's functions work on memory and cannot be async.")
-    try:
-        signature = inspect.signature(run, eval_str=True)
-    except (NameError, TypeError, ValueError) as fault:
-        raise SettingsError(f"Tool {name!r}: its signature cannot be read: {fault}.") from None
+    signature = signature_of(run, name)
     parameters = list(signature.parameters.values())
     if not parameters or parameters[0].kind not in (
         inspect.Parameter.POSITIONAL_ONLY,

@@ -1,7 +1,7 @@
 """An SQLite file, copied in memory for each conversation: functions are given a connection."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,7 +104,12 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, Row
     keys = _keys(connection, table)
     for row in connection.execute(f"SELECT {'*' if keys else 'rowid AS rowid, *'} FROM {_quoted(table)}"):  # noqa: S608 - names are quoted
         fields = dict(row)
-        yield "/".join(str(fields[key]) for key in keys or ("rowid",)), fields
+        yield _key([fields[key] for key in keys or ("rowid",)]), fields
+
+
+def _key(values: Sequence[Any]) -> str:
+    """Of several columns as Python writes them, so that no two rows have one key."""
+    return str(values[0]) if len(values) == 1 else ", ".join(map(repr, values))
 
 
 def _keys(connection: sqlite3.Connection, table: str) -> list[str]:

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import orjson
 import pydantic
-import yaml
 
 from preceptor.dialogue.domain import Topic
 from preceptor.dialogue.tools.sandbox.store import Patch
 from preceptor.errors import NotFound, SettingsError
+from preceptor.storage.plain import from_yaml
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def load_tasks(path: Path) -> tuple[Task, ...]:
     """
     try:
         text = path.read_text("utf-8")
-        data = orjson.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        data = orjson.loads(text) if path.suffix == ".json" else from_yaml(text)
     except FileNotFoundError:
         raise NotFound(f"There is no file of tasks {str(path)!r}.") from None
     except (OSError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{path}: cannot be read: {fault}.") from None
-    except (yaml.YAMLError, orjson.JSONDecodeError) as fault:
-        raise SettingsError(f"{path}: not valid: {' '.join(str(fault).split())}.") from None
+    except ValueError as fault:
+        raise SettingsError(f"{path}: not valid: {fault}.") from None
     return parse_tasks(data, str(path))
 
 
