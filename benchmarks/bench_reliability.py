@@ -17,13 +17,12 @@ import argparse
 import json
 import random
 import re
-import socket
 import subprocess
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -35,6 +34,7 @@ import httpx2
 import sqlalchemy as sa
 
 from desk import PRICES, SMALL, TINY, Desk, Ended, Teaching, command, endpoints, load_world, quick, simulated
+from places import reserved
 from preceptor.llm.ledger import calls
 from preceptor.llm.prices import Price
 from preceptor.simulated.faults import Faults
@@ -336,16 +336,15 @@ def _climbed(climbs: list[Climb]) -> Figures:
 @contextmanager
 def world_server(world: str) -> Iterator[str]:
     """`preceptor world serve` on a free port; its address."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([command(), "world", "serve", world, "--port", str(port)], stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/v1"
-    try:
-        _until_up(url)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
+    with reserved() as port:
+        process = subprocess.Popen([command(), "world", "serve", world, "--port", str(port)], stdout=subprocess.DEVNULL)
+        url = f"http://127.0.0.1:{port}/v1"
+        try:
+            _until_up(url)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _until_up(url: str) -> None:

@@ -10,26 +10,27 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from places import Reserved
+
 QUICK = ("fsync=off", "full_page_writes=off", "max_wal_size=4GB", "autovacuum=off")
 """For tests, whose data may go with the machine, but not with the server. Never where crashes are measured."""
 USERS = ("postgres", "nobody")
 _PDEATHSIG = 1
 """Linux's number for it."""
-PATIENCE = 60.0
-"""Seconds for a server to start or to end."""
+PATIENCE = 180.0
+"""Seconds for a server to start or to end: a busy machine's."""
 
 
 class NoBinaries(Exception):
@@ -68,8 +69,9 @@ class Cluster:
         self._options = ["shared_buffers=32MB", "max_connections=60", *options]
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
-        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-            self.port: int = probe.getsockname()[1]
+        # Kept while the server is away, too, for it is to come back where it was.
+        self._place = Reserved.one()
+        self.port = self._place.port
         folder.chmod(0o711)
         self.data.mkdir(mode=0o700)
         if self._user is not None:
@@ -131,6 +133,11 @@ class Cluster:
             process.send_signal(how)
             process.wait(PATIENCE)
 
+    def close(self) -> None:
+        """Stop, and let the port go."""
+        self.stop()
+        self._place.close()
+
     def url(self, database: str) -> str:
         return f"postgresql://preceptor@127.0.0.1:{self.port}/{database}"
 
@@ -164,11 +171,11 @@ def running(options: Sequence[str] = QUICK) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="preceptor-pg-"))
     try:
         cluster = Cluster(folder, options)
-        cluster.start()
         try:
+            cluster.start()
             yield cluster
         finally:
-            cluster.stop()
+            cluster.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,16 +1,34 @@
-"""For all tests: no network but this machine's own, asyncio under anyio, and places to keep a database."""
+"""For all tests: no network but this machine's own, asyncio under anyio, and places to keep a database.
 
+No test may fail by chance: what Hypothesis draws is the same each time (`make fuzz` draws anew), no example is too
+slow, and what is counted by the day is not counted at midnight.
+"""
+
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_socket
 
 from cluster import Cluster, NoBinaries, running
 from preceptor.storage.database import Database
 
+# Health checks and deadlines measure the machine, and a database of examples what was run on it before.
+hypothesis.settings.register_profile(
+    "the same each time",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("the same each time")
+
 MADE = "template"
 """The cluster's database that has our tables, and is copied for each test."""
+DAY, MIDNIGHT = 86_400, 60
+"""Seconds; and how many of them a test may take."""
 
 
 def pytest_runtest_setup() -> None:
@@ -20,6 +38,14 @@ def pytest_runtest_setup() -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def one_day() -> None:
+    """For tests of what is counted by the day or the month (UTC): where midnight is near, it is waited for."""
+    left = DAY - time.time() % DAY
+    if left < MIDNIGHT:
+        time.sleep(left + 1)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Whatever is wrong ends in one clear sentence and exit code 1, and loses nothing."""
 
 import resource
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from places import reserved
 from preceptor.settings.project import Project
 
 Command = Callable[..., tuple[int, str, str]]
@@ -84,10 +84,9 @@ def test_a_missing_key(preceptor: Command, project: Path, monkeypatch: pytest.Mo
 
 
 def test_doctor_tells_every_fault_with_what_to_do(preceptor: Command, project: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    served(project, f"http://127.0.0.1:{port}/v1")
-    code, out, _ = preceptor("doctor", "--set", "models.judge.model=juge", "--project", project)
+    with reserved() as port:
+        served(project, f"http://127.0.0.1:{port}/v1")
+        code, out, _ = preceptor("doctor", "--set", "models.judge.model=juge", "--project", project)
     assert code == 1
     assert "cannot be reached" in out
     assert "has no model 'juge'" in out

@@ -1,12 +1,12 @@
 """The server of the local student, with small servers of Python in its place; the model itself is for bench-real."""
 
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from places import answers, reserved
 from preceptor.cli import local
 from preceptor.errors import UserError
 from preceptor.settings import templates
@@ -14,39 +14,35 @@ from preceptor.settings.project import Project
 from preceptor.settings.schema import Endpoint
 
 
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((local.HOST, port)) == 0
-
-
 def python_server(port: int) -> list[str]:
     return [sys.executable, "-m", "http.server", str(port), "--bind", local.HOST]
 
 
 def test_a_server_runs_as_long_as_the_block(tmp_path: Path) -> None:
-    port = local.free_port()
-    with local.serving(python_server(port), port):
-        assert answers(port)
-    assert not answers(port)
+    with reserved() as port:
+        with local.serving(python_server(port), port):
+            assert answers(port)
+        assert not answers(port)
 
 
 def test_it_ends_when_the_block_fails() -> None:
-    port = local.free_port()
-    with pytest.raises(KeyError), local.serving(python_server(port), port):
-        raise KeyError("teaching failed")
-    assert not answers(port)
+    with reserved() as port:
+        with pytest.raises(KeyError), local.serving(python_server(port), port):
+            raise KeyError("teaching failed")
+        assert not answers(port)
 
 
 def test_a_server_that_ends_at_once_is_told_in_its_own_words() -> None:
     dying = [sys.executable, "-c", "raise SystemExit('no such model file')"]
-    with pytest.raises(UserError, match="ended with code 1: no such model file"), local.serving(dying, 9):
+    told = "ended with code 1: no such model file"
+    with reserved() as port, pytest.raises(UserError, match=told), local.serving(dying, port):
         pass
 
 
 def test_a_server_that_never_answers_is_given_up() -> None:
-    port = local.free_port()
-    sleeping = [sys.executable, "-c", "import time; print('loading', flush=True); time.sleep(60)"]
-    with pytest.raises(UserError, match=r"within 0\.5 s: "), local.serving(sleeping, port, patience=0.5):
+    sleeping = [sys.executable, "-c", "import time; print('loading', flush=True); time.sleep(3600)"]
+    told = r"within 0\.5 s: "
+    with reserved() as port, pytest.raises(UserError, match=told), local.serving(sleeping, port, patience=0.5):
         pass
 
 

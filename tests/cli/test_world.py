@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from places import answers, reserved
+
 Command = Callable[..., tuple[int, str, str]]
 
 SMALL = (
@@ -21,18 +23,15 @@ SMALL = (
 @pytest.fixture(scope="module")
 def served() -> Iterator[str]:
     """The base URL of the broadband world, served by the command on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    arguments = ["world", "serve", "broadband", "--port", str(port)]
-    program = f"import sys; from preceptor.cli.main import run; sys.exit(run({arguments}))"
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL) as server:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/v1"
-        server.terminate()
+    with reserved() as port:
+        arguments = ["world", "serve", "broadband", "--port", str(port)]
+        program = f"import sys; from preceptor.cli.main import run; sys.exit(run({arguments}))"
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL) as server:
+            while not answers(port):
+                assert server.poll() is None
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/v1"
+            server.terminate()
 
 
 def over_http(project: Path, base_url: str) -> None:

@@ -286,11 +286,14 @@ from preceptor.llm.stopping import Stop
 from preceptor.storage.database import Database
 
 log = open(sys.argv[2], "a", buffering=1)
+most = int(sys.argv[3])  # After so many it is silent, and waits to be killed.
 
 async def answer(request):
+    global most
     text = request.messages[0].content
     log.write(text + "\\n")
-    await asyncio.sleep(0.002)
+    most -= 1
+    await asyncio.sleep(0.002 if most > 0 else 3600)
     return Reply(Message("assistant", text.upper()), Usage(1, 1))
 
 async def main():
@@ -310,13 +313,13 @@ def test_kill_and_resume_sends_only_what_was_in_flight(place: str, tmp_path: Pat
     command = [sys.executable, "-c", WORKER, place, str(log)]
     finished: Counter[str] = Counter()
     for lines in (20, 60, 110):
-        kill_after(lines, command, log)
+        kill_after(lines, [*command, str(lines)], log)
         sent = Counter(log.read_text().splitlines())
         states = {asked_text(row): row.state for row in stored(place)}
         assert sent.keys() <= states.keys()
         assert finished.items() <= sent.items()
         finished = Counter({text: sent[text] for text, state in states.items() if state == "done"})
-    subprocess.run(command, check=True)
+    subprocess.run([*command, "1000"], check=True)
     sent, ends = Counter(log.read_text().splitlines()), stored(place)
     assert finished.items() <= sent.items()
     assert len(finished) > 20
@@ -329,10 +332,12 @@ def test_kill_and_resume_sends_only_what_was_in_flight(place: str, tmp_path: Pat
 
 def kill_after(lines: int, command: list[str], log: Path) -> None:
     with subprocess.Popen(command) as worker:
-        while len(log.read_text().splitlines()) < lines:
-            assert worker.poll() is None
-            time.sleep(0.005)
-        worker.send_signal(signal.SIGKILL)
+        try:
+            while len(log.read_text().splitlines()) < lines:
+                assert worker.poll() is None
+                time.sleep(0.005)
+        finally:
+            worker.send_signal(signal.SIGKILL)
 
 
 def stored(place: str) -> list[Any]:

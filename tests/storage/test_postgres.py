@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,14 @@ import sqlalchemy as sa
 import load
 from cluster import Cluster
 from load import Place
+from places import reserved
 from preceptor.errors import Conflict, NotFound, UserError
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Runs, runs
 
 pytestmark = pytest.mark.anyio
+LONGEST = 120.0
+"""Seconds after which what a test waits for counts as never coming."""
 
 
 @pytest.fixture
@@ -70,8 +73,9 @@ def progress(places: dict[str, Place]) -> list[int]:
 
 
 def wait_for_more(places: dict[str, Place]) -> None:
-    before = progress(places)
+    before, until = progress(places), time.monotonic() + LONGEST
     while any(now <= then for now, then in zip(progress(places), before, strict=True)):
+        assert time.monotonic() < until, "somebody does not go on"
         time.sleep(0.01)
 
 
@@ -124,6 +128,7 @@ class Cutter:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self.cut: str | None = None
+        self._answered = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -140,18 +145,24 @@ class Cutter:
         while data := _read(client):
             if self.cut and b"COMMIT\0" in data:
                 if self.cut == "after":
+                    self._answered.clear()
                     server.sendall(data)
-                    # Until the server has answered; what it says stays here.
-                    time.sleep(0.2)
+                    # What the server says stays here.
+                    assert self._answered.wait(LONGEST)
                 self.cut = None
                 break
             server.sendall(data)
         for line in (client, server):
+            # Closing alone would cut nothing while another thread waits for what comes on it.
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
             line.close()
 
     def _back(self, client: socket.socket, server: socket.socket) -> None:
         while data := _read(server):
-            if self.cut != "after" or not data.startswith(b"C\x00\x00\x00\x0bCOMMIT"):
+            if self.cut == "after" and b"C\x00\x00\x00\x0bCOMMIT\0" in data:
+                self._answered.set()
+            else:
                 _write(client, data)
 
     def close(self) -> None:
@@ -316,9 +327,7 @@ def test_a_server_that_keeps_text_otherwise_is_refused(cluster: Cluster) -> None
 def test_an_address_where_nobody_answers(cluster: Cluster) -> None:
     with pytest.raises(UserError, match="could not be used"):
         Database.open(cluster.url("nobody"))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with pytest.raises(UserError, match="could not be used"):
+    with reserved() as port, pytest.raises(UserError, match="could not be used"):
         Database.open(f"postgres://preceptor@127.0.0.1:{port}/p")
 
 

@@ -1,8 +1,10 @@
 """Runs: created, found, followed, locked, finished."""
 
+import contextlib
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -28,7 +30,7 @@ def test_ids_are_found_by_their_beginning_and_the_nearest_is_named(runs: Runs) -
     one, two = runs.create("teach", {}, 0), runs.create("teach", {}, 0)
     assert runs.get(one.id[:-1] if one.id[:-1] != two.id[:-1] else one.id) == one
     with pytest.raises(Conflict, match=r"could be run .* or"):
-        runs.get(one.id[:4])
+        runs.get(one.id[:2])
     with pytest.raises(NotFound, match=one.id):
         runs.get(one.id + "x")
     with pytest.raises(NotFound):
@@ -74,7 +76,7 @@ from preceptor.storage.database import Database
 from preceptor.storage.runs import Runs
 with Database.open(sys.argv[1]) as db, Runs(db).lock(sys.argv[2]):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -87,8 +89,12 @@ def test_a_killed_process_leaves_no_lock(runs: Runs, db: Database) -> None:
         with pytest.raises(Conflict, match=f"process {child.pid}"), runs.lock(run.id):
             pass
         child.send_signal(signal.SIGKILL)
-    with runs.lock(run.id):
-        pass
+    until = time.monotonic() + 120
+    while True:
+        # A server needs a moment to notice; how long that is on a busy machine is not ours to say.
+        with contextlib.suppress(Conflict), runs.lock(run.id):
+            break
+        assert time.monotonic() < until
 
 
 @pytest.mark.anyio

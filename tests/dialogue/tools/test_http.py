@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from places import reserved
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.dialogue.tools.http import LONGEST, HttpTools
 from preceptor.errors import ToolFailed, UserError
@@ -63,11 +64,10 @@ async def test_a_call_is_posted_and_its_answer_is_the_result(url: str) -> None:
 
 
 async def test_nobody_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        port = place.getsockname()[1]
-    tools = HttpTools(f"http://127.0.0.1:{port}/")
-    with pytest.raises(UserError, match="does not answer"):
-        await tools.call("get_order", {}, HERE, "k")
+    with reserved() as port:
+        tools = HttpTools(f"http://127.0.0.1:{port}/")
+        with pytest.raises(UserError, match="does not answer"):
+            await tools.call("get_order", {}, HERE, "k")
     await tools.aclose()
 
 

@@ -1,7 +1,6 @@
 """An MCP server written with the official package as the tool side, over stdio and over streamable HTTP."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from places import answers, reserved
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.conversation import Turn
 from preceptor.dialogue.customers import Voice, draw_customers
@@ -44,22 +44,18 @@ def command() -> Command:
 
 @pytest.fixture
 def address() -> Iterator[Address]:
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        port = place.getsockname()[1]
-    running = subprocess.Popen(
-        [sys.executable, str(CLERK), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(600):
-            with socket.socket() as trying:
-                if trying.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert running.poll() is None
-            time.sleep(0.05)
-        yield Address(f"http://127.0.0.1:{port}/mcp", "k3y")
-    finally:
-        running.kill()
-        running.wait()
+    with reserved() as port:
+        running = subprocess.Popen(
+            [sys.executable, str(CLERK), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            while not answers(port):
+                assert running.poll() is None
+                time.sleep(0.05)
+            yield Address(f"http://127.0.0.1:{port}/mcp", "k3y")
+        finally:
+            running.kill()
+            running.wait()
 
 
 def say(message: str, ends: str = "no") -> str:
