@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,28 @@ async def test_when_the_one_who_asks_is_cancelled_another_takes_over(db: Databas
     first.cancel()
     assert await second == RICH
     assert len(model.requests) == 2
+
+
+async def submitted(db: Database) -> None:
+    """Return when whatever tasks had to write is on disk, and before any of them can know."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    db.submit(lambda _: None).result()
+
+
+async def test_one_that_is_cancelled_while_its_row_is_written_is_taken_over_too(db: Database, asking: Asking) -> None:
+    model = ScriptedModel("m", [RICH])
+    ledger = Ledger(db, "r1")
+    asked = stacked(ledger, model)
+    first = asyncio.create_task(asked.ask(asking()))
+    second = asyncio.create_task(asked.ask(asking()))
+    await submitted(db)
+    first.cancel()
+    assert await second == RICH
+    assert first.cancelled()
+    [row] = rows(db)
+    assert (row.state, row.resent) == ("done", 0)
+    assert ledger.charged == Ledger(db, "r1").charged == Amount(1, 11, 3), "the first was not sent"
 
 
 @pytest.mark.parametrize(
@@ -350,22 +373,27 @@ def asked_text(row: Any) -> str:
 
 
 class FailsAtTheEnd(Database):
-    """Says that the first write failed, after it was kept: a disk may."""
+    """Says that a write failed, after it was kept: a disk may."""
 
-    failed = False
+    failing = False
 
-    async def write(self, work: Callable[[sa.Connection], Any]) -> Any:
-        done = await super().write(work)
-        if not self.failed:
-            self.failed = True
-            raise UserError("The disk refused.")
-        return done
+    def submit(self, work: Callable[[sa.Connection], Any], *, urgent: bool = True) -> "Future[Any]":
+        done = super().submit(work, urgent=urgent)
+        if not self.failing:
+            return done
+        self.failing = False
+        done.result()
+        failed = Future[Any]()
+        failed.set_exception(UserError("The disk refused."))
+        return failed
 
 
 async def test_after_a_row_that_may_be_there_or_not_nothing_is_sent(tmp_path: Path, asking: Asking) -> None:
     model = ScriptedModel("m", lambda _: RICH)
     with FailsAtTheEnd.open(tmp_path / "p.db") as db:
         asked = stacked(Ledger(db, "r1"), model)
+        assert isinstance(db, FailsAtTheEnd)
+        db.failing = True
         for request in (asking(), asking(), asking(seed=1)):
             with pytest.raises(UserError, match="The disk refused"):
                 await asked.ask(request)

@@ -146,6 +146,24 @@ async def test_one_that_is_broken_off_is_free_to_be_made_by_others(office: Offic
     assert by_purse.calls == 2
 
 
+async def test_one_that_is_broken_off_while_its_row_is_written_is_free_as_well(office: Office, asking: Asking) -> None:
+    office.open()
+    ledger = office.process("1")
+    broken = asyncio.create_task(stacked(ledger, ScriptedModel("m", [])).ask(asking()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    # On disk, and before it can know.
+    office.db.submit(lambda _: None).result()
+    broken.cancel()
+    await asyncio.gather(broken, return_exceptions=True)
+    again = ScriptedModel("m", [REPLY])
+    async with asyncio.timeout(30):
+        assert await stacked(ledger, again).ask(asking()) == REPLY
+    [row] = office.rows()
+    assert (row.state, row.owner) == ("done", "1")
+    assert office.charged() == (Amount(1, 11, 3), Amount(1, 11, 3)), "nothing had been sent"
+
+
 @pytest.mark.parametrize("unit", ["calls", "tokens"])
 async def test_a_budget_holds_over_processes(office: Office, asking: Asking, unit: str) -> None:
     """Of tokens, what is left must cover the worst case of a call, so no two fit at once."""

@@ -110,6 +110,8 @@ def said(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
         ({"content": ""}, "stop", "empty"),
         ({"content": "<think>hm, so"}, "length", "thinking"),
         ({"content": None}, "content_filter", "filter"),
+        ({"content": "Hello.", "tool_calls": [{"function": {}}]}, "tool_calls", "names no function"),
+        ({"content": None, "tool_calls": ["look"]}, "tool_calls", "names no function"),
     ],
 )
 def test_a_reply_that_says_nothing_is_bad_and_says_why(message: dict[str, Any], finish: str, words: str) -> None:
@@ -134,6 +136,12 @@ def test_a_reply_that_says_nothing_is_bad_and_says_why(message: dict[str, Any], 
 def test_thinking_is_taken_out(message: dict[str, Any], text: str, thinking: str | None) -> None:
     reply = parse_reply(said(message))
     assert (reply.text, reply.thinking) == (text, thinking)
+
+
+@pytest.mark.parametrize("told", [True, -1, 0.5, "many", None, 10**9, 1 << 63, (1 << 64) - 1])
+def test_a_count_of_tokens_that_cannot_be_meant_is_none(told: object) -> None:
+    body = said({"content": "Hello."}) | {"usage": {"prompt_tokens": told, "completion_tokens": 3}}
+    assert parse_reply(body).usage == Usage(0, 3)
 
 
 def test_unknown_finish_reasons_and_missing_usage_are_harmless() -> None:

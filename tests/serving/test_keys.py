@@ -315,6 +315,26 @@ def heard(*pieces: bytes) -> Heard:
     return only
 
 
+@pytest.mark.parametrize("told", [1 << 63, (1 << 64) - 1, 10**30], ids=["column", "json", "beyond"])
+async def test_a_count_that_cannot_be_meant_is_estimated_and_holds_up_no_key(
+    front: Front, library: Library, told: int
+) -> None:
+    secret, key = add(library)
+    whole = reply(10, 5).replace(b":10,", b":%d," % told).replace(b":5,", b":%d," % told)
+    async with front() as (url, access, echo):
+        echo.answers.append(said(whole))
+        await ask(url, secret)
+        access.look()
+        assert access.fault == ""
+        Keys(library.db).revoke("ann")
+        access.look()
+        with pytest.raises(openai.AuthenticationError):
+            await ask(url, secret)
+    spent = Keys(library.db).spent(NOW)[key.id]["ever"]
+    assert spent.calls == 1
+    assert 10 < spent.tokens < 1_000
+
+
 def test_replies_of_every_protocol_tell_what_they_took() -> None:
     started = (
         b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1",'

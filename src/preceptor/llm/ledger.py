@@ -180,8 +180,15 @@ class Ledger:
         row = self._row(key, entry)
         if not known:
             row |= {"role": account.role, "model": account.model, "request": canonical(request).decode()}
+        written = self._db.submit(lambda connection: connection.execute(_AGAIN if known else _FIRST, row))
         try:
-            await self._db.write(lambda connection: connection.execute(_AGAIN if known else _FIRST, row))
+            await asyncio.wrap_future(written)
+        except asyncio.CancelledError:
+            if not written.cancel():
+                # The row is there all the same, or will be; whoever asks next must know.
+                self._entries[key] = entry
+                written.add_done_callback(self._written)
+            raise
         except PreceptorError as fault:
             # The row may be there all the same: a disk can fail after it has taken a commit. Only a resumed run knows.
             self._fault = self._fault or fault

@@ -14,6 +14,7 @@ Nothing finished is kept in memory, so a process at a run of millions of calls n
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -189,7 +190,14 @@ class SharedLedger(Ledger):
         while True:
             self._check()
             sent = self._mine.get(key) or _Sent(self._owner())
-            claim = await self._db.write(partial(self._claim, key, sent, account, text, worst))
+            claiming = self._db.submit(partial(self._claim, key, sent, account, text, worst))
+            try:
+                claim = await asyncio.wrap_future(claiming)
+            except asyncio.CancelledError:
+                self._mine.pop(key, None)
+                claiming.cancel()
+                claiming.add_done_callback(partial(self._give_back, key, sent, worst))
+                raise
             match claim:
                 case None:
                     self._mine[key] = replace(sent, owed=NOTHING)
@@ -207,6 +215,13 @@ class SharedLedger(Ledger):
                 case _:
                     self._mine.pop(key, None)
                     raise Known(claim)
+
+    def _give_back(self, key: str, sent: _Sent, worst: Amount, claiming: "Future[Any]") -> None:
+        """Nobody waits for a claim any more, and its call is not sent; others would wait for that as long as this
+        process lives."""
+        claimed = not claiming.cancelled() and claiming.exception() is None and claiming.result() is None
+        left = replace(sent, owed=NOTHING - worst) if claimed else sent
+        self._submit_end(key, left, Stopped("Broken off before it was sent."))
 
     def _given_up(self, key: str, why: Stopped) -> Stopped:
         """A call that was tried before is not tried again."""
@@ -292,10 +307,11 @@ class SharedLedger(Ledger):
 
     def finish(self, key: str, end: Reply | PreceptorError) -> None:
         """Write down how a call ended, unless somebody else has taken it over; nothing if it was never sent."""
-        if (sent := self._mine.get(key)) is None:
-            return
+        if (sent := self._mine.pop(key, None)) is not None:
+            self._submit_end(key, sent, end)
+
+    def _submit_end(self, key: str, sent: _Sent, end: Reply | PreceptorError) -> None:
         written = self._db.submit(partial(self._end, key, sent, end), urgent=False)
-        del self._mine[key]
         written.add_done_callback(self._written)
 
     def _end(self, key: str, sent: _Sent, end: Reply | PreceptorError, connection: sa.Connection) -> None:

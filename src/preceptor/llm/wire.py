@@ -30,6 +30,8 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
 }
 _FINISHES: frozenset[str] = frozenset(get_args(Finish))
+_MOST_TOKENS = 100_000_000
+"""Of one call: no model reads or says as much, and sums of what is beyond would not fit into a database's columns."""
 
 
 def render_request(
@@ -109,7 +111,7 @@ def parse_reply(body: object) -> Reply:
 
     Raises:
         Garbled: it is not a chat completion at all.
-        BadReply: it is one, and says nothing.
+        BadReply: it is one, and says nothing, or asks for a tool without naming it.
     """
     if not _is_mapping(body):
         raise Garbled("The reply is not a JSON object.")
@@ -121,7 +123,7 @@ def parse_reply(body: object) -> Reply:
         raise Garbled("The reply's choice has no message.")
     finish = choices[0].get("finish_reason")
     text, thinking = _spoken(message)
-    calls = _parse_calls(message.get("tool_calls"), "reply")
+    calls = _asked_of_tools(message)
     if not text and not calls:
         raise BadReply(_silence(finish, thinking))
     return Reply(Message("assistant", text, calls), parse_usage(body), _finish(finish, calls), thinking)
@@ -157,7 +159,12 @@ def parse_usage(body: Body) -> Usage:
     usage = body.get("usage")
     if not _is_mapping(usage):
         return Usage()
-    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+    return Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")))
+
+
+def count(told: object) -> int:
+    """A number of tokens, as a server tells it; 0: it tells none that can be meant."""
+    return told if type(told) is int and 0 < told <= _MOST_TOKENS else 0
 
 
 def _spoken(message: Body) -> tuple[str, str | None]:
@@ -174,6 +181,13 @@ def _text(content: object) -> str:
         return _parse_content(content, "content")
     except Rejected as fault:
         raise Garbled(f"The reply's content cannot be read: {fault}") from None
+
+
+def _asked_of_tools(message: Body) -> tuple[ToolCall, ...]:
+    try:
+        return _parse_calls(message.get("tool_calls"), "reply")
+    except Rejected as fault:
+        raise BadReply(f"The reply cannot be read: {fault}") from None
 
 
 def _silence(finish: object, thinking: str | None) -> str:
@@ -319,10 +333,6 @@ def _parse_schema(form: object) -> Schema | None:
     if not _is_mapping(schema) or not isinstance(schema.get("name"), str):
         raise Rejected("`response_format.json_schema` has no name.", param="response_format")
     return Schema(schema["name"], schema.get("schema") or {})
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _is_mapping(value: object) -> TypeGuard[Body]:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from preceptor.llm.messages import Usage
+from preceptor.llm.wire import count
 
 BYTES_PER_TOKEN = 4
 """What a token is taken to be where nobody counted: about that much English text in today's tokenisers."""
@@ -155,11 +156,8 @@ def _usage_of(data: dict[str, Any]) -> tuple[int, int] | None:
     usage = data.get("usage") or _about(data).get("usage")
     if not isinstance(usage, dict):
         return None
-    cached = sum(_count(usage, name) for name in ("cache_creation_input_tokens", "cache_read_input_tokens"))
-    prompt = _count(usage, "prompt_tokens") or _count(usage, "input_tokens") + cached
-    return prompt, _count(usage, "completion_tokens") or _count(usage, "output_tokens")
-
-
-def _count(usage: dict[str, Any], name: str) -> int:
-    value = usage.get(name)
-    return value if isinstance(value, int) and value > 0 else 0
+    told = {name: count(value) for name, value in usage.items()}
+    cached = told.get("cache_creation_input_tokens", 0) + told.get("cache_read_input_tokens", 0)
+    prompt = told.get("prompt_tokens") or told.get("input_tokens", 0) + cached
+    completion = told.get("completion_tokens") or told.get("output_tokens", 0)
+    return (prompt, completion) if prompt or completion else None
