@@ -15,7 +15,7 @@ import orjson
 import sqlalchemy as sa
 
 from preceptor.library import tables
-from preceptor.library.lint import Gist, Relation, gist, relation
+from preceptor.library.gist import Gist, Relation, gist, relation
 from preceptor.library.rows import STALE, Reach, Shelf, batches
 
 FORM = 1

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from preceptor.errors import NotFound, UserError
 from preceptor.library import releases, tables
-from preceptor.library.lint import gist, relation
+from preceptor.library.gist import gist, relation
 from preceptor.library.model import Evidence, Strategy, Voice
 from preceptor.library.releases import WITHDRAWN
 from preceptor.library.rows import Shelf, batches
