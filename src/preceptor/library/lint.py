@@ -47,7 +47,7 @@ _NAMED = re.compile(
 _TOOL = re.compile(r"(?:`[a-z]+(?:_[a-z\d]+)+(?:\(\))?`|\b[a-z]+(?:_[a-z\d]+)+\(\))(?!\w)")
 """A tool's name as a teacher writes it: that is no code."""
 _CODE = re.compile(
-    r"`|~~~|</?[a-z!][^>]{0,300}>|\{\{|\}\}|\{%|\$[({]|\w\(\)|\w\(['\"]|\w\.\w+\(|['\"]\s*;|['\"],['\"]|"
+    r"`|~~~|</?[a-z!][^>]{0,300}>|\{\{|\}\}|\{%|[{\[]\s?['\"]\w{1,40}['\"]\s?[:,]|\$[({]|\w\(\)|\w\(['\"]|\w\.\w+\(|['\"]\s*;|['\"],['\"]|"
     r"\bor 1\s*=\s*1\b|\|\s*(?:ba)?sh\b|&&|(?-i:\b[A-Z][A-Z\d]*(?:_[A-Z\d]+)+\b)|"
     r"(?:^|[\s\"'(])(?:~|\.{1,2})?/[\w.-]{2,}/[\w.-]|\b[a-z]:\\|"
     # Text that is to be read in another way than it is written.
@@ -75,7 +75,7 @@ _ROLE = re.compile(
 _HEADING = re.compile(
     # A label in capitals, or in brackets; a rule of signs; three words shouted.
     r"(?:^|[.!?\n]\s)\W{0,6}(?:[A-Z]{4,}|[A-Z]{2,}(?:[ _/-][A-Z]{2,}){1,6})\s?(?::|\s[–—-]\s|[\]–—])|"
-    r"^\W{0,3}\[[^\]\n]{1,60}\]\s*[:–—-]|"
+    r"^\W{0,3}\[[^\]\n]{1,60}\]\s*[:–—-]|\*\*?[A-Z][A-Z !]{3,40}\*|"
     r"(?:^|\n|\s)(?:-{3,}|={3,}|\*{3,}|#{3,}|~{3,}|_{3,}|>{3,}|-- [A-Z]{3,})|"
     r"\b(?=(?:[A-Z]+\W{1,3}){0,2}[A-Z]{4})[A-Z]{2,}(?:[ ,!]{1,3}[A-Z]{2,}){2,}\b",
     re.MULTILINE,
@@ -118,7 +118,11 @@ _GIVEN = re.compile(
 _SPARED = re.compile(r"\b(?:not|n't|no longer|never) (?:have|need) to pay\b|\bneed not pay\b", re.IGNORECASE)
 _SPEECH = re.compile(
     r"^\W*(?:i|i'm|i'll|i've|we|we'll|we're|we've|my|our|hi|hello|dear|thanks|thank you|sorry|"
-    r"good (?:morning|afternoon|day)|yes|certainly|of course|sure)\b",
+    r"good (?:morning|afternoon|day)|yes|certainly|of course|sure)\b|"
+    # A teacher has no I; a customer has, and whoever wants something of a model.
+    r"(?-i:\bI(?:'m|'ll|'ve|'d)?\b(?![/.-]\w|-))|\b(?:me|my|myself|mine)\b|"
+    r"(?:^|[.!?]\s)\W{0,3}this is (?:only |just )?an? (?:\w+ )?(?:test|drill|exercise|simulation|emergency)\b"
+    r"\s?[.!:;,–—-]",
     re.IGNORECASE,
 )
 
@@ -168,7 +172,7 @@ def _neighbours(strategies: list[Strategy]) -> Iterator[tuple[Strategy, Strategy
 
 def _speaks(text: str) -> bool:
     """Whether it reads like something said to a customer, or like nothing at all, and not like an instruction."""
-    return bool(_SPEECH.match(text)) or text.rstrip().endswith("?") or not re.search(r"[^\W_]", text)
+    return bool(_SPEECH.search(_QUOTED.sub(" ", text))) or text.rstrip().endswith("?") or not re.search(r"[^\W_]", text)
 
 
 def _promises(text: str) -> bool:
