@@ -22,11 +22,17 @@ _TOLD = r"(?:instructions?|rules?|prompts?|guidelines?|guidance|directions|direc
 _PEOPLE = (
     r"(?:customers?|users?|callers?|passengers?|travellers?|guests?|clients?|patients?|people|they|somebody|someone)"
 )
-_APPEAL = re.compile(
-    # What the model was told is to count for nothing, or something else is to count for it.
+_FORGET = re.compile(
     rf"\b(?:ignor|disregard|forget|overrid|bypass|drop|set aside|suspend|unlearn)\w*\b[^.]{{0,40}}\b{_RULES}\b|"
-    r"\b(?:ignor|disregard|forget)\w*\b[^.]{0,20}\b(?:everything|all|anything)\b|"
-    rf"\b{_RULES}\b[^.]{{0,20}}\b(?:is|are|has|have|no longer)\b[^.]{{0,15}}"
+    r"\b(?:ignor|disregard|forget)\w*\b[^.]{0,20}\b(?:everything|all|anything)\b",
+    re.IGNORECASE,
+)
+"""What the model was told is to count for nothing; "never ignore the rules" says the opposite."""
+_NEVER = re.compile(r"(?:\b(?:never|not|cannot|without|avoid|nor)|n't)\s(?:\w+\s){0,2}$", re.IGNORECASE)
+_APPEAL = re.compile(
+    # Something else is to count for it.
+    r"\b(?:your|all|any|every|these|those|previous|earlier|prior|the)\s(?:previous |earlier |prior |old |above )?"
+    rf"{_RULES}\b[^.]{{0,20}}\b(?:is|are|has|have|no longer)\b[^.]{{0,15}}"
     r"\b(?:void|lifted|ended|expired|suspended|invalid|appl)|"
     rf"\bwithout (?:any )?{_RULES}\b|\bno (?:more )?(?:rules|limits|restrictions)\b|\bunrestricted\b|\bjailbreak|"
     r"\bdeveloper mode\b|\bnew (?:instructions|rules)\b|"
@@ -87,6 +93,8 @@ def appeals(text: str) -> bool:
 
 
 def _speaks(text: str) -> bool:
+    if any(not _NEVER.search(text, max(0, m.start() - _BEFORE), m.start()) for m in _FORGET.finditer(text)):
+        return True
     if _APPEAL.search(text) or Lexicon.load("machines").found(text):
         return True
     some, languages = _abroad()
@@ -109,6 +117,8 @@ def _readings(text: str) -> Iterator[str]:
         yield re.sub(r"[-_]", " ", text)
 
 
+_BEFORE = 40
+"""Characters before a verb in which its negation stands."""
 _LEET = re.compile(r"\b(?=\w*\d)(?=\w*[a-z])(?:[a-z]+\d+[a-z\d]+|\d+[a-z]+\d[a-z\d]*)\b", re.IGNORECASE)
 _BACKWARDS = re.compile(r"snoitcurtsni|tpmorp|selur|erongi|drager|tegrof|enilediug|metsys", re.IGNORECASE)
 _ROTATED = re.compile(r"\b(?:vtaber|vafgehpg|cebzcg|qvfertneq|flfgrz|sbetrg|erirny)", re.IGNORECASE)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 APART = 8
 """Words between which the two sides of a rule are still about each other: about a clause."""
+NEAR = 3
+"""Words before a rule's left side from where a negation reaches it."""
 _LONGER = 6
 """Letters a word may go on for after a beginning of it: endings, and not other words."""
 _KEY = 2
@@ -69,9 +71,10 @@ class Lexicon:
 
     def _sentence(self, words: list[str]) -> bool:
         opened: dict[int, int] = {}
-        denied = False
+        denied = -NEAR - 1
         for at, word in enumerate(words):
-            denied = denied or word in _FORBIDS or word.endswith("n't")
+            if word in _FORBIDS or word.endswith("n't"):
+                denied = at
             for one in self.said.get(word[:_KEY], ()):
                 if not _stands(one.words, words, at):
                     continue
@@ -79,7 +82,9 @@ class Lexicon:
                     return True
                 if one.left:
                     opened[one.rule] = at
-                elif at - opened.get(one.rule, -APART - 1) <= APART and not (denied and one.rule in self.guarded):
+                    continue
+                since = opened.get(one.rule, -APART - 1)
+                if at - since <= APART and (one.rule not in self.guarded or denied < since - NEAR):
                     return True
         return False
 
