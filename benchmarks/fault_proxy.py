@@ -30,6 +30,8 @@ Away = Literal["refused", "failing", "silent"]
 WRONG = ("{}", "[]", "null", '"ok"', "<html>Sign in</html>", '{"choices": []}', '{"choices": [{"message": null}]}')
 HEARING = 1.0
 """Seconds in which others may still come after a Retry-After was sent: they were on their way."""
+CLOCKS = 0.05
+"""Seconds by which two of a machine's clocks may differ over a wait, while one of them is being set right."""
 SLOWER = b'{"error": {"message": "Slow down."}}'
 Headers = dict[str, str]
 Answer = tuple[int, Headers, bytes]
@@ -68,8 +70,8 @@ class Seen:
 
     def came(self, key: str, now: float) -> int:
         """Which attempt it is."""
-        self.early_same += now < self._told.get(key, 0.0)
-        self.early_others += self._hold[0] + HEARING < now < self._hold[1]
+        self.early_same += now < self._told.get(key, 0.0) - CLOCKS
+        self.early_others += self._hold[0] + HEARING < now < self._hold[1] - CLOCKS
         self.arrivals[key] += 1
         return self.arrivals[key]
 

@@ -228,6 +228,11 @@ async def heard(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(int(lengths[0]) if lengths else 0)
 
 
+LONGEST = 120.0
+"""Seconds after which what a test waits for counts as never coming, however busy the machine is."""
+SHORT = (0.3, 3.0, 30.0)
+"""Seconds of patience, where it is to run out. On a busy machine those that ought to be served in time may not be: what
+is tested is tried with more of it then."""
 BOUNDS = Bounds()
 WORDS = StaticEmbedder()
 """Read once for all tests."""

@@ -20,7 +20,7 @@ from preceptor.serving.keys import Key, Keys
 from preceptor.serving.releases import TRUSTED
 from preceptor.storage.database import Database
 
-from .stage import ABOUT_BREAD, LATE, POLITE, Echo, behind, fill, plain, said, source
+from .stage import ABOUT_BREAD, LATE, LONGEST, POLITE, Echo, behind, fill, plain, said, source
 
 pytestmark = pytest.mark.anyio
 BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": ABOUT_BREAD}]})
@@ -57,7 +57,7 @@ class Machine:
             return answer.status, {name.lower().removeprefix("x-preceptor-"): value for name, value in about.items()}
 
     async def until(self, key: str, status: int = 200, **wanted: str) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LONGEST):
             while True:
                 answered, about = await self.ask(key)
                 if answered == status and wanted.items() <= about.items():

@@ -20,7 +20,7 @@ from preceptor.cli.main import run
 from preceptor.library.store import Library
 from preceptor.serving.keys import Key, Keys
 
-from .stage import ABOUT_BREAD, BREAD, Echo, fill, serving, strategy
+from .stage import ABOUT_BREAD, BREAD, LONGEST, Echo, fill, serving, strategy
 
 pytestmark = pytest.mark.anyio
 PROGRAM = "import sys; from preceptor.cli.main import run; sys.exit(run(sys.argv[1:]))"
@@ -105,7 +105,7 @@ def workers(parent: int) -> Sequence[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="tells workers by /proc")
 async def test_workers_share_a_port_and_one_that_is_killed_is_replaced(shop: Shop) -> None:
     async with serving(Echo()) as (upstream, _), shop.served(upstream, "--workers", "2") as parent, unkept() as session:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(3 * LONGEST):
             while len(before := await shop.metrics(session)) < 2:
                 await shop.asked(session, 8)
         assert sum(before.values()) == sum(shop.statuses.values()), "whoever is asked knows what all have served"
@@ -118,7 +118,7 @@ async def test_workers_share_a_port_and_one_that_is_killed_is_replaced(shop: Sho
         shop.library.put_strategy(one, "run-2")
         shop.library.decide(one.id, "approved", "ann")
         name = shop.library.release("ann").hash
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(3 * LONGEST):
             # Workers are told by what they have served, so both are asked until both have served the new release.
             while set(await shop.asked(session, 12)) != {name} or len(await shop.metrics(session)) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
@@ -144,7 +144,7 @@ async def test_a_gateway_killed_under_load_loses_no_more_than_what_was_in_flight
             await asyncio.sleep(0.01)
 
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(3 * LONGEST),
         serving(upstream) as (url, _),
         aiohttp.ClientSession() as session,
         shop.served(url, "--workers", "2") as process,

@@ -1,7 +1,7 @@
 """Releases and roll-backs reach a gateway that is running, and a database that goes away is noticed."""
 
 import asyncio
-import time
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from preceptor.serving.guide import Finder
 from preceptor.serving.releases import DatabaseSource, Releases
 from preceptor.storage.database import Database
 
-from .stage import ABOUT_BREAD, BREAD, LATE, POLITE, WORDS, Echo, behind, context, fill, gateway, plain
+from .stage import ABOUT_BREAD, BREAD, LATE, LONGEST, POLITE, WORDS, Echo, behind, context, fill, gateway, plain
 
 pytestmark = pytest.mark.anyio
 BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": ABOUT_BREAD}]})
@@ -27,7 +27,7 @@ BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": ABOU
 
 async def released(session: aiohttp.ClientSession, url: str, name: str | None, state: str = "on") -> None:
     """Ask until the answer is by this release."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LONGEST):
         while True:
             async with session.post(f"{url}/v1/chat/completions", data=BODY) as answer:
                 assert answer.status == 200
@@ -144,17 +144,18 @@ async def test_a_release_that_cannot_be_read_ends_the_one_before(library: Librar
 
 
 class Dense:
-    """Word vectors under another name, that can be late or away."""
+    """Word vectors under another name, that can be late (until it is told that it may) or away."""
 
     id, dim = "dense", StaticEmbedder.dim
 
     def __init__(self) -> None:
-        self.wait, self.away = 0.0, False
+        self.may, self.away = threading.Event(), False
+        self.may.set()
         self.asked: list[list[str]] = []
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         self.asked.append(list(texts))
-        time.sleep(self.wait)
+        assert self.may.wait(LONGEST)
         if self.away:
             raise PreceptorError("away")
         return WORDS.embed(texts)
@@ -172,19 +173,22 @@ async def test_a_dense_embedder_that_is_late_or_away_is_stood_in_for(library: Li
     await following.mend()
     guide = following.current("default")
     assert guide is not None
-    finder = Finder(patience=0.2, limit=60)
+    finder, hasty = Finder(patience=LONGEST, limit=LONGEST), Finder(patience=0.2, limit=LONGEST)
     turns = BREAD.examples[0].turns
     assert not (await finder.find(guide, turns)).late
     dense.away = True
     away = await finder.find(guide, BREAD.examples[1].turns)
-    dense.away, dense.wait = False, 1.0
-    late = await finder.find(guide, BREAD.examples[2].turns)
+    dense.away = False
+    dense.may.clear()
+    late = await hasty.find(guide, BREAD.examples[2].turns)
+    dense.may.set()
     for finding in (away, late):
         assert finding.late
         assert finding.embedder == StaticEmbedder.id
         assert LATE in [strategy.text for strategy in finding.found.strategies]
     assert (await finder.find(guide, turns)).remembered
-    finder.close()
+    for one in (finder, hasty):
+        one.close()
 
 
 async def test_an_embedder_that_cannot_be_had_is_tried_again_later(library: Library) -> None:

@@ -10,10 +10,11 @@ import openai
 import orjson
 import pytest
 
+from places import reserved
 from preceptor.library.store import Library
 from preceptor.serving.upstream import Upstream
 
-from .stage import Echo, behind, chunk, gateway, heard, plain, raw, said, served, streamed
+from .stage import LONGEST, Echo, behind, chunk, gateway, heard, plain, raw, said, served, streamed
 
 pytestmark = pytest.mark.anyio
 BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "Where is my bread?"}]})
@@ -38,7 +39,7 @@ async def test_a_client_that_hangs_up_ends_the_upstreams_call(body: bytes) -> No
             assert await answer.content.readany() == chunk("Hel")
             answer.close()
         asking.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONGEST):
             await echo.left.wait()
         assert (await ask(url))[0] == 200
         assert ours.upstreams.lines[0].running == 0
@@ -94,8 +95,9 @@ async def test_an_upstream_that_is_silent_or_not_there() -> None:
         async with served(ours, lifespan=True) as url:
             status, body, _ = await ask(url)
             assert (status, orjson.loads(body)["error"]["code"]) == (504, "upstream_timeout")
-    async with served(gateway(None, place), lifespan=True) as url:
-        status, body, _ = await ask(url)
+    with reserved() as port:
+        async with served(gateway(None, f"http://127.0.0.1:{port}"), lifespan=True) as url:
+            status, body, _ = await ask(url)
         assert (status, orjson.loads(body)["error"]["code"]) == (502, "upstream_unreachable")
 
 
