@@ -455,6 +455,7 @@ async def test_streams_that_stall_or_are_cut_say_so(path: str, shape: bytes) -> 
     event = chunk("Hel")
     data = begun + b"%x\r\n%s\r\n" % (len(event), event)
     for stall, patience in ((True, SHORT), (False, (LONGEST,))):
+        told = b""
         for seconds in patience:
             async with raw(wire(data, stall=stall)) as upstream:
                 lines = [Upstream("up", f"{upstream}/v1", timeout=seconds)]
