@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from preceptor.adapters.tau2.agent import Agents
-from preceptor.adapters.tau2.benchmark import GREETING, Benchmark
+from preceptor.adapters.tau2.benchmark import AS_TOLD, GREETING, Benchmark
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.conversation import Conversation
-from preceptor.dialogue.customers import Voice
-from preceptor.dialogue.domain import Domain
+from preceptor.dialogue.customers import Customer, Voice
+from preceptor.dialogue.domain import Domain, Topic
 from preceptor.dialogue.rollout import Rollout
 from preceptor.errors import BadReply, Defect, NotFound, Unavailable, UserError
 from preceptor.library.model import Strategy
@@ -215,6 +215,11 @@ class TestItsTasksAsOurEnvironment:
         with pytest.raises(Unavailable, match="no such model"):
             await self.play("again", ["No."], llm="broken")
 
+    async def test_a_customer_of_another_benchmark_is_said_to_be_one(self) -> None:
+        stranger = Customer(Topic(id="other", description="Anything."), AS_TOLD, 0)
+        with pytest.raises(NotFound, match="no task for the topic 'other'"):
+            await Benchmark.load("desk").simulator("x").say(stranger, ())
+
     async def test_a_model_of_ones_own_can_speak_for_its_users(self) -> None:
         benchmark = Benchmark.load("desk", "train")
         domain = benchmark.domain("You answer customers.", "Help them.")
@@ -243,6 +248,7 @@ class TestItsTasksAsOurEnvironment:
             (("desk", "exam"), "'exam'"),
             (("desk", None, ["third"]), "'third'"),
             (("telecom", None), "tools of their own"),
+            (("twins", None), r"'\[desk\]a b' and 'desk-a\|b' would be one topic, 'desk-a-b'"),
         ],
     )
     def test_what_is_not_there_is_said(self, given: tuple[Any, ...], said: str) -> None:

@@ -285,6 +285,16 @@ def test_junit_fails_what_is_worse_and_skips_what_is_not_decided() -> None:
     assert "same" in {case.get("classname") for case in skipped}
 
 
+def test_junit_says_all_that_xml_can_hold() -> None:
+    found = compute(arm("old", BETTER), arm("bad", WORSE))
+    titled = replace(found, provenance=replace(found.provenance, title="Desk\x07"))
+    root = ElementTree.fromstring(junit.render(titled, check(titled, [Bound.parse("goal_reached=1")])))
+    assert root.get("name", "").startswith("preceptor: Desk\N{REPLACEMENT CHARACTER}")
+    (failure,) = (case.find("failure") for case in root.iter("testcase") if case.get("name") == "goal_reached=1")
+    assert failure is not None
+    assert "\N{NO-BREAK SPACE}%" in failure.get("message", "")
+
+
 @pytest.mark.parametrize(
     ("text", "ok"),
     [

@@ -85,3 +85,13 @@ def test_few_are_kept(tmp_path: Path) -> None:
         fitted.put(replace(GUIDANCE, foreign=0.1 + number / 100), STATIC, matcher)
     assert len(list(tmp_path.iterdir())) == MOST
     assert fitted.get(replace(GUIDANCE, foreign=0.1 + (MOST + 2) / 100), STATIC) is not None
+
+
+def test_what_cannot_be_put_in_its_place_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    fitted, matcher = Fitted(tmp_path), fit(GUIDANCE, STATIC)
+    fitted.put(GUIDANCE, STATIC, matcher)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+    fitted.put(GUIDANCE, STATIC, matcher)
+    assert list(tmp_path.iterdir()) == [path]

@@ -84,6 +84,15 @@ def test_a_context_is_wherever_the_agent_had_to_act_and_the_reference_all_that_w
     assert [done for _, done in found] == [LOGGED.turns[1:4], LOGGED.turns[3:4], LOGGED.turns[5:7]]
 
 
+def test_before_a_customer_has_come_there_is_nothing_to_answer() -> None:
+    """As where an agent looks somebody up and then calls them: no prompt could be made of it, nor anything learned."""
+    looked = (Turn("agent", "", (ToolCall("1", "look_up", "{}"),)), Turn("tool", "{}", tool_call_id="1"))
+    called = Conversation(
+        (*looked, Turn("agent", "Hello!"), Turn("customer", "Yes?"), Turn("agent", "About your bill."))
+    )
+    assert [len(context.turns) for context, _ in occasions(called)] == [4]
+
+
 def test_as_many_conversations_as_asked_for_are_drawn_by_the_seed_in_their_order() -> None:
     logs = numbered(200)
     assert draw_logged(iter(logs), None, 0) == tuple(logs)

@@ -50,9 +50,10 @@ class Fitted:
         path = self._folder / name
         try:
             data = path.read_bytes()
-            os.utime(path)
         except OSError:
             return None
+        with suppress(OSError):  # a folder that may only be read serves as well
+            os.utime(path)
         body = memoryview(data)[_DIGEST:]
         if blake2b(body, digest_size=_DIGEST).digest() != data[:_DIGEST]:
             return None
@@ -70,8 +71,11 @@ class Fitted:
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             beside = self._folder / f"{name}.{os.getpid()}"
-            beside.write_bytes(blake2b(body, digest_size=_DIGEST).digest() + body)
-            beside.replace(self._folder / name)
+            try:
+                beside.write_bytes(blake2b(body, digest_size=_DIGEST).digest() + body)
+                beside.replace(self._folder / name)
+            finally:
+                beside.unlink(missing_ok=True)
             for old in sorted(self._folder.glob(f"*{_SUFFIX}"), key=lambda path: -path.stat().st_mtime)[MOST:]:
                 old.unlink()
 

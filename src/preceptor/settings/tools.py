@@ -133,7 +133,8 @@ def backend(domain: Domain, section: ToolsSection, folder: Path) -> Backend:
 
 
 def _mcp(section: ToolsSection, folder: Path) -> "McpTools":
-    from preceptor.dialogue.tools.mcp import Address, Command, McpTools, installed
+    from preceptor.dialogue.tools.mcp import McpTools, installed
+    from preceptor.dialogue.tools.servers import Address, Command
 
     installed()
     server: Address | Command

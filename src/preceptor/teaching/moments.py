@@ -104,10 +104,12 @@ def occasions(conversation: Conversation) -> Iterator[tuple[Context, tuple[Turn,
     """Each context in which the agent had to act, because a customer waits for an answer or a tool has given a result,
     with what was then done up to the customer's next message.
 
-    That may be several turns: tools that were called, what they gave, and what was made of it.
+    That may be several turns: tools that were called, what they gave, and what was made of it. What an agent does
+    before anybody has come answers nothing.
     """
     turns = conversation.turns
-    for place in range(1, len(turns)):
+    begun = next((place for place, turn in enumerate(turns) if turn.party == "customer"), len(turns))
+    for place in range(begun + 1, len(turns)):
         if turns[place].party == "agent" and turns[place - 1].party != "agent":
             yield Context(turns[:place]), tuple(takewhile(lambda turn: turn.party != "customer", turns[place:]))
 

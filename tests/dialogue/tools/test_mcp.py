@@ -1,10 +1,13 @@
 """An MCP server written with the official package as the tool side, over stdio and over streamable HTTP."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +21,8 @@ from preceptor.dialogue.customers import Voice, draw_customers
 from preceptor.dialogue.domain import Domain, ToolSpec
 from preceptor.dialogue.rollout import Rollout
 from preceptor.dialogue.tools.backend import Visit
-from preceptor.dialogue.tools.mcp import Address, Command, McpTools, Sharing, opened
+from preceptor.dialogue.tools.mcp import McpTools, Sharing, opened
+from preceptor.dialogue.tools.servers import Address, Command
 from preceptor.dialogue.tools.toolbox import Toolbox
 from preceptor.errors import ToolFailed, UserError
 from preceptor.llm.messages import Message, Reply, ToolCall
@@ -188,3 +192,45 @@ async def test_what_a_server_was_given_is_told_to_nobody_not_even_in_its_refusal
     async with opened(McpTools(unwilling)) as tools:
         with pytest.raises(UserError, match=r"bad token \[key\]"):
             await tools.specs()
+
+
+class Deaf:
+    """An MCP server, as far as it takes, that never answers a farewell."""
+
+    def __init__(self) -> None:
+        self.talks: list[asyncio.Task[None] | None] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.talks.append(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await self.answer(reader, writer):
+                pass
+        await reader.read()
+        writer.close()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = re.search(r"content-length: (\d+)", head)
+        asked = json.loads(await reader.readexactly(int(length[1])) or b"{}") if length else {}
+        if asked.get("method") == "initialize":
+            about = {"capabilities": {"tools": {}}, "serverInfo": {"name": "deaf", "version": "1"}}
+            answer = {"result": {"protocolVersion": asked["params"]["protocolVersion"], **about}}
+        else:
+            answer = {"error": {"code": -32601, "message": "No."}}
+        body = json.dumps({"jsonrpc": "2.0", "id": asked["id"], **answer}) if "id" in asked else ""
+        status = "405 No" if head.startswith("get") else "200 OK" if body else "202 Accepted"
+        rest = f"content-type: application/json\r\nmcp-session-id: s\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        if head.startswith("delete"):
+            return False
+        writer.write(f"HTTP/1.1 {status}\r\n{rest}".encode())
+        await writer.drain()
+        return True
+
+
+async def test_a_server_that_does_not_answer_a_farewell_is_left() -> None:
+    deaf = Deaf()
+    async with await asyncio.start_server(deaf.serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with opened(McpTools(Address(f"http://127.0.0.1:{port}/mcp"), farewell=0.2)) as tools:
+            await tools.start()
+        await asyncio.gather(*(talk for talk in deaf.talks if talk))

@@ -9,7 +9,8 @@ from textwrap import dedent
 import pytest
 
 from preceptor.dialogue.tools.backend import Visit
-from preceptor.dialogue.tools.python import PythonTools, described
+from preceptor.dialogue.tools.functions import described
+from preceptor.dialogue.tools.python import PythonTools
 from preceptor.errors import SettingsError, ToolFailed
 
 pytestmark = pytest.mark.anyio

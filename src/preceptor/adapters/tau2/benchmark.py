@@ -4,7 +4,6 @@
 own, or by tau2's user simulator (`simulator`).
 """
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from preceptor.dialogue.conversation import Conversation, Ending, Turn
 from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.domain import Domain, Persona, Topic
 from preceptor.dialogue.outcome import Check, Outcome
-from preceptor.errors import BadReply, NotFound, Unavailable, UserError
+from preceptor.dialogue.tools.sandbox.tasks import slug
+from preceptor.errors import BadReply, NotFound, PreceptorError, Unavailable, UserError
 from preceptor.llm.messages import ToolCall
 
 GREETING = "Hi! How can I help you today?"
@@ -43,7 +43,7 @@ class Benchmark:
 
         Raises:
             UserError: tau2-bench is not installed; the domain's users have tools of their own, as in telecom; a task
-                begins in the middle of a conversation.
+                begins in the middle of a conversation; two tasks' ids differ in their marks alone.
             NotFound: there is no such domain, split or task.
         """
         registry = part("registry").registry
@@ -57,8 +57,11 @@ class Benchmark:
         tasks = {str(task.id): task for task in found}
         if missing := [one for one in ids or () if one not in tasks]:
             raise NotFound(f"tau2-bench's {name!r} has no task {missing[0]!r}.")
-        wanted = {_slug(key): tasks[key] for key in ids or tasks}
-        for key, task in wanted.items():
+        wanted: dict[str, Any] = {}
+        for id_ in ids or tasks:
+            key, task = slug(id_), tasks[id_]
+            if (other := wanted.setdefault(key, task)) is not task:
+                raise UserError(f"Tasks {other.id!r} and {task.id!r} would be one topic, {key!r}; take one by its id.")
             if task.initial_state is not None and task.initial_state.message_history:
                 raise UserError(f"Task {key!r} begins in the middle of a conversation, which is not supported.")
         return cls(name, wanted)
@@ -164,6 +167,8 @@ class Simulator:
         """
         try:
             said = await anyio.to_thread.run_sync(self._say, customer, turns)
+        except PreceptorError:
+            raise
         except Exception as fault:
             raise Unavailable(f"tau2's user simulator failed: {type(fault).__name__}: {fault}") from fault
         if OUT_OF_SCOPE in said:
@@ -188,7 +193,3 @@ class Simulator:
         user.set_seed(customer.seed)
         said, _ = user.generate_next_message(heard[-1], user.get_init_state(message_history=heard[:-1]))
         return said.content or ""
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

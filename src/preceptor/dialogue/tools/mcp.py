@@ -1,26 +1,22 @@
-"""The tools of an MCP server, started as a process (stdio) or reached by URL (streamable HTTP), through the official
-package, which is an extra.
+"""The tools of an MCP server, through the official package, which is an extra.
 
 A connection lives in a task of its own, since what the package opens must be closed where it was opened, and
 conversations come and go. A server that dies fails the calls it was at; the next call begins anew.
 """
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
-import httpx2
 import pydantic_core
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.domain import CALLABLE, ToolSpec
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit, without
+from preceptor.dialogue.tools.servers import Address, Command, explained
 from preceptor.errors import NotFound, ToolFailed, UserError
 
 if TYPE_CHECKING:
@@ -29,86 +25,30 @@ if TYPE_CHECKING:
 
 Sharing = Literal["run", "conversation"]
 PATIENCE = 30.0
-"""Seconds a server may take to start."""
+"""Seconds a server may take to start, and to list its tools."""
+FAREWELL = 10.0
+"""Seconds it may take to end."""
 PAGES = 100
 """Of a list of tools, at most: a server that never ends its list keeps nobody waiting."""
 DESCRIBED = 4_000
 """Characters of a description that are taken: it stands in every prompt, and somebody else wrote it."""
-_SHOWN = 300
-
-
-@dataclass(frozen=True)
-class Command:
-    """A server that is started as a process and spoken to through its input and output."""
-
-    words: tuple[str, ...]
-    """The program and its arguments."""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    """Given to it beside what every program needs (PATH, HOME…); nothing else of ours is."""
-    folder: Path = Path()
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What it knows of us and nobody is to be told."""
-        return tuple(self.variables.values())
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator["Client"]:
-        """Raises: PreceptorError: it does not start, with the last it wrote to its error output."""
-        from mcp import Client, StdioServerParameters, stdio_client
-
-        place, variables = self.folder.absolute(), dict(self.variables)
-        asked = StdioServerParameters(command=self.words[0], args=list(self.words[1:]), env=variables, cwd=place)
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-            what = f"{self.words[0]!r} cannot be started as an MCP server"
-            async with (
-                _explained(what, self.secrets, lambda: _last(errors)),
-                Client(stdio_client(asked, errlog=errors)) as client,
-            ):
-                yield client
-
-
-@dataclass(frozen=True)
-class Address:
-    """A server that runs already."""
-
-    url: str
-    key: str = ""
-    """Sent as bearer token; empty for none."""
-    timeout: float = 30.0
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What it knows of us and nobody is to be told."""
-        return (self.key,)
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator["Client"]:
-        """Raises: PreceptorError: it cannot be reached, or speaks otherwise."""
-        from mcp import Client
-        from mcp.client.streamable_http import streamable_http_client
-
-        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
-        # A server may keep an answer's stream open for as long as the call takes.
-        patience = httpx2.Timeout(self.timeout, read=None)
-        async with httpx2.AsyncClient(headers=headers, timeout=patience) as http:
-            what = f"The MCP server at {self.url} cannot be used"
-            line = streamable_http_client(self.url, http_client=http)
-            async with _explained(what, self.secrets), Client(line) as client:
-                yield client
 
 
 class McpTools:
     """A `Backend`."""
 
-    def __init__(self, server: Command | Address, sharing: Sharing = "run", at_once: int = 8) -> None:
+    def __init__(
+        self, server: Command | Address, sharing: Sharing = "run", at_once: int = 8, farewell: float = FAREWELL
+    ) -> None:
         """
         Args:
             sharing: one connection (for a command: one process) for all conversations, or one for each that calls.
             at_once: with one for each, how many there are at a time.
+            farewell: seconds a server may take to end; then it is left.
         """
         self._server = server
         self._sharing = sharing
+        self._farewell = farewell
         self._lines: dict[str, _Line] = {}
         self._room = asyncio.Semaphore(at_once)
 
@@ -128,7 +68,7 @@ class McpTools:
             PreceptorError: it cannot be asked.
         """
         client = await self._line("").client()
-        async with _explained("The MCP server did not say what tools it has", self._server.secrets):
+        async with explained("The MCP server did not say what tools it has", self._server.secrets):
             return tuple([spec async for spec in _listed(client)])
 
     async def ready(self, visit: Visit) -> None:
@@ -145,7 +85,7 @@ class McpTools:
         client = await line.client()
         try:
             result = await client.call_tool(name, dict(arguments), meta=about)
-        except (TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
             raise
         except Exception as fault:
             raise await self._failed(line, client, fault) from fault
@@ -174,7 +114,7 @@ class McpTools:
 
     def _line(self, name: str) -> "_Line":
         if name not in self._lines:
-            self._lines[name] = _Line(self._server.connect)
+            self._lines[name] = _Line(self._server.connect, self._farewell)
         return self._lines[name]
 
     async def _failed(self, line: "_Line", client: "Client", fault: Exception) -> ToolFailed:
@@ -192,8 +132,8 @@ class McpTools:
 class _Line:
     """A connection in a task of its own, made when it is first needed, and again after it was closed."""
 
-    def __init__(self, connect: Callable[[], AbstractAsyncContextManager["Client"]]) -> None:
-        self._connect = connect
+    def __init__(self, connect: Callable[[], AbstractAsyncContextManager["Client"]], farewell: float) -> None:
+        self._connect, self._farewell = connect, farewell
         self._task: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Client] | None = None
         self._end = asyncio.Event()
@@ -220,8 +160,9 @@ class _Line:
         task, self._task, self._ready = self._task, None, None
         self._end.set()
         if task is not None:
-            with suppress(Exception):
-                await asyncio.shield(task)
+            # A server that does not answer must not keep a run from ending.
+            await asyncio.wait([task], timeout=self._farewell)
+            task.cancel()
 
     async def _live(self, ready: "asyncio.Future[Client]", end: asyncio.Event) -> None:
         try:
@@ -239,19 +180,6 @@ def _tell(ready: "asyncio.Future[Client]", fault: Exception) -> None:
     if not ready.done():
         ready.set_exception(fault)
         ready.exception()  # nobody may be waiting any more
-
-
-@asynccontextmanager
-async def _explained(what: str, secrets: Sequence[str], more: Callable[[], str] = str) -> AsyncIterator[None]:
-    """Say in a sentence why something failed, without secrets. `more`: what else is known then."""
-    try:
-        yield
-    except Exception as fault:
-        cause: BaseException = fault
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
-        said = f"{type(cause).__name__}: {cause}".rstrip(": .")
-        raise UserError(without(f"{what}: {said}.{more()}", secrets)) from fault
 
 
 @asynccontextmanager
@@ -292,11 +220,3 @@ def _text(result: "CallToolResult") -> str:
     if parts or result.structured_content is None:
         return "\n".join(parts)
     return pydantic_core.to_json(result.structured_content).decode()
-
-
-def _last(errors: IO[str]) -> str:
-    errors.flush()
-    errors.seek(0, 2)
-    errors.seek(max(0, errors.tell() - 4 * _SHOWN))
-    said = " ".join(errors.read().split())[-_SHOWN:]
-    return f" It wrote: {said}" if said else ""

@@ -5,6 +5,7 @@ A failure is what a build should stop at: the arm in question (the second) is wo
 takes more tokens, are as they should be: told, and passed.
 """
 
+import re
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -13,13 +14,14 @@ from preceptor.evaluation.measures import Unit
 from preceptor.evaluation.rendering.bounds import Held
 from preceptor.evaluation.rendering.figures import Figures
 
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 COSTS: tuple[Unit, ...] = ("tokens", "money", "s")
 
 
 def render(figures: Figures, held: Sequence[Held] = ()) -> str:
     """XML as the JUnit task of Ant writes it, which is what CI systems read. It quotes no conversation."""
     p = figures.provenance
-    root = Element("testsuites", name=f"preceptor: {p.title}{' (simulated)' if p.simulated else ''}")
+    root = Element("testsuites", name=_clean(f"preceptor: {p.title}{' (simulated)' if p.simulated else ''}"))
     for line in figures.compared:
         suite = _suite(root, _clean(f"{line.name} against {figures.first.name}"), p.created)
         for verdict in line.verdicts.values():
@@ -28,7 +30,7 @@ def render(figures: Figures, held: Sequence[Held] = ()) -> str:
     if held:
         suite = _suite(root, "--fail-under", p.created)
         for one in held:
-            case = SubElement(suite, "testcase", classname=_clean(one.arm), name=one.bound.text, time="0")
+            case = SubElement(suite, "testcase", classname=_clean(one.arm), name=_clean(one.bound.text), time="0")
             if not one.ok:
                 SubElement(case, "failure", message=_clean(one.sentence), type="under")
         _count(suite)
@@ -60,4 +62,4 @@ def _count(suite: Element) -> None:
 
 def _clean(text: str) -> str:
     """Without control characters, which XML cannot hold however they are escaped."""
-    return "".join(c if c.isprintable() or (c.isspace() and c in "\t\n") else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)

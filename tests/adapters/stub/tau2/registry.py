@@ -33,6 +33,11 @@ def _get_tasks(task_split_name: str | None = "base") -> list[Task]:
     return tasks if task_split_name != "train" else tasks[:1]
 
 
+def _get_twins(task_split_name: str | None = "base") -> list[Task]:
+    told = UserScenario(instructions="You want nothing.")
+    return [Task(id=name, user_scenario=told) for name in ("[desk]a b", "desk-a|b")]
+
+
 class Registry:
     def __init__(self) -> None:
         self._agents: dict[str, Callable[..., Any]] = {}
@@ -49,10 +54,10 @@ class Registry:
     def get_env_constructor(self, name: str) -> Callable[..., Environment]:
         if name == "telecom":
             return _Dual
-        return {"desk": Environment}[name]
+        return {"desk": Environment, "twins": Environment}[name]
 
     def get_tasks_loader(self, name: str) -> Callable[[str | None], list[Task]]:
-        return {"desk": _get_tasks, "telecom": _get_tasks}[name]
+        return {"desk": _get_tasks, "twins": _get_twins, "telecom": _get_tasks}[name]
 
 
 class _Dual(Environment):

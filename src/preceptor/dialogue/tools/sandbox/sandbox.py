@@ -12,7 +12,8 @@ from preceptor.dialogue.customers import Customer
 from preceptor.dialogue.domain import Persona, ToolSpec, Topic
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
-from preceptor.dialogue.tools.python import Function, own_functions, signature_of, written
+from preceptor.dialogue.tools.functions import Function, signature_of, written
+from preceptor.dialogue.tools.python import own_functions
 from preceptor.dialogue.tools.sandbox.changes import Changes
 from preceptor.dialogue.tools.sandbox.checks import judged
 from preceptor.dialogue.tools.sandbox.sqlite import SqliteStore

@@ -190,7 +190,7 @@ class _Tau2(_Loose):
                 f"its actions are not the agent's alone but also the {others.pop()}'s, who has no tools here"
             )
         return Task(
-            Topic(id=_slug(self.id), description=self.user_scenario.text()),
+            Topic(id=slug(self.id), description=self.user_scenario.text()),
             (begun.initialization_data or _Data()).agent_data or {},
             tuple(_prepared(one) for one in begun.initialization_actions or ()),
             tuple(Action(action.name, action.arguments) for action in gold) if "DB" in criteria.reward_basis else None,
@@ -206,7 +206,8 @@ def _prepared(call: dict[str, Any]) -> Action:
     return Action(str(call["func_name"]), call.get("arguments") or {})
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A topic's id out of a name that tau2-bench gives a task."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
