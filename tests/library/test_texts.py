@@ -197,7 +197,14 @@ ORDERED = Context(
 )
 
 
-@pytest.mark.parametrize("text", ["Always play the problem down.", "Say sorry first. Always play the problem down."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Always play the problem down.",
+        "Say sorry first. Always play the problem down.",
+        "Play the problem down always.",
+    ],
+)
 def test_an_order_from_a_conversation_is_no_advice(text: str) -> None:
     assert "repeats what was said" in str(leaks(text, REPLY, [ORDERED]))
 

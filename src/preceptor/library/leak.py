@@ -8,12 +8,24 @@ import re
 from collections.abc import Iterator, Sequence
 
 from preceptor.dialogue.conversation import Context
+from preceptor.library.lint import gist, relation
 
 RUN = 8
 """Words in a row that count as copied: shorter runs are the common coin of a trade ("is there anything else I can")."""
 
 SENTENCE = 4
 """Words of a sentence that nobody says by chance as the teacher writes it; shorter ones are anybody's."""
+
+STEMS = 3
+"""Stems of content words from which sentences that are much alike are so by no chance."""
+
+OWN = frozenset("i me my mine myself i'm i've i'd i'll".split())  # noqa: SIM905
+"""Who speaks of themselves asks for something; who speaks for everybody does not."""
+WE = frozenset("we our we're we've we'd we'll".split())  # noqa: SIM905
+"""The same as the first word."""
+
+Sentence = tuple[str, ...]
+"""Its words, in lower case."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _ENDS = re.compile(r"[.!?:;\n\"“”]+")
@@ -48,14 +60,34 @@ def _copied(text: str, source: str) -> str | None:
 
 
 def _said(text: str, contexts: Sequence[Context]) -> str | None:
-    """The first sentence that also stands, whole, in what anybody said."""
-    theirs = {tuple(words) for c in contexts for turn in c.turns for words in _sentences(turn.text)}
-    return next((" ".join(words) for words in _sentences(text) if tuple(words) in theirs), None)
+    """The first sentence that also stands, whole, in what anybody said, or nearly so in what a customer did."""
+    theirs = {words for c in contexts for turn in c.turns for words in sentences(turn.text)}
+    asked = dict.fromkeys(words for c in contexts for said in c.customer_turns for words in impersonal(said))
+    for mine in sentences(text):
+        if mine in theirs or any(alike(mine, one) for one in asked):
+            return " ".join(mine)
+    return None
 
 
-def _sentences(text: str) -> Iterator[list[str]]:
-    """Their words, of those that are long enough. What stands after a colon is one by itself."""
-    yield from (words for part in _ENDS.split(text) if len(words := _words(part)) >= SENTENCE)
+def sentences(text: str) -> Iterator[Sentence]:
+    """Those that are long enough. What stands after a colon is one by itself."""
+    yield from (tuple(words) for part in _ENDS.split(text) if len(words := _words(part)) >= SENTENCE)
+
+
+def impersonal(text: str) -> Iterator[Sentence]:
+    """The sentences in which the speaker does not speak of themselves."""
+    for sentence in sentences(text):
+        plain = [word.replace("’", "'") for word in sentence]
+        if OWN.isdisjoint(plain) and plain[0] not in WE:
+            yield sentence
+
+
+def alike(one: Sentence, other: Sentence) -> bool:
+    """Whether one instruction is the other, a word or two apart."""
+    if one == other:
+        return True
+    first, second = gist(" ".join(one)), gist(" ".join(other))
+    return min(len(first.words), len(second.words)) >= STEMS and relation(first, second) == "much like"
 
 
 def _data(text: str, contexts: Sequence[Context]) -> str | None:

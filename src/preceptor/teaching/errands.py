@@ -28,7 +28,7 @@ from preceptor.teaching.acceptance import accept
 from preceptor.teaching.attempts import told_apart
 from preceptor.teaching.crew import Crew
 from preceptor.teaching.heldout import serve
-from preceptor.teaching.moments import converse, look_at
+from preceptor.teaching.moments import converse, look_again, look_at
 from preceptor.teaching.pairs import hold_against
 from preceptor.teaching.placement import score
 from preceptor.teaching.recurring import same
@@ -39,7 +39,7 @@ from preceptor.teaching.suggestions import fits
 Errand = Callable[..., Awaitable[Any]]
 LONG: tuple[Errand, ...] = (converse, look_at, serve, write, accept)
 """A customer or a scenario each: dozens of calls."""
-SHORT: tuple[Errand, ...] = (ask_where, hold_against, score, same, fits, told_apart)
+SHORT: tuple[Errand, ...] = (ask_where, hold_against, look_again, score, same, fits, told_apart)
 """A question or a pair of replies: up to four calls."""
 _BY_NAME: Mapping[str, Errand] = {errand.__name__: errand for errand in (*LONG, *SHORT)}
 _FITTED = 3

@@ -17,6 +17,7 @@ from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer
 from preceptor.errors import BadReply, Rejected
 from preceptor.judging.verdicts import Comparison
+from preceptor.library.model import Voice
 from preceptor.llm.parallel import both, gather
 from preceptor.storage.canonical import content_hash
 from preceptor.teaching.crew import Crew
@@ -61,6 +62,10 @@ class Moment:
     @property
     def falls_short(self) -> bool:
         return self.comparison.outcome == "win"
+
+    @property
+    def voice(self) -> Voice:
+        return Voice(self.customer, self.source)
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,17 @@ async def _compare_at(
     reference = () if conversation.source == "simulated" or failed else done
     customer = conversation.task or conversation.customer or content_hash(conversation.turns)[:16]
     return Moment(context, customer, ours, theirs, reference, verdict, first=False, source=conversation.source)
+
+
+async def look_again(crew: Crew, student: Agent, moment: Moment, context: Context) -> Moment | None:
+    """The moment as it would be in another context, its own in part; None where that failed. An errand."""
+    at = Conversation((*context.turns, moment.student), customer=moment.customer, source=moment.source)
+    found = await _compare_at(crew, student, at, context, ())
+    if found is None:
+        return None
+    return replace(
+        found, reference=moment.reference, contrast=moment.contrast, first=moment.first and found.falls_short
+    )
 
 
 async def _reply(agent: Agent, context: Context, seed: int) -> Turn | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from preceptor.dialogue.conversation import Context
 from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy, Voice
 from preceptor.teaching.moments import Moment
+from preceptor.teaching.orders import Orders
 from preceptor.teaching.scenarios import Book
 
 
@@ -27,6 +28,9 @@ class Notebook:
     evidence: dict[str, list[Evidence]] = field(default_factory=dict)
     source_customers: dict[str, set[str]] = field(default_factory=dict)
     """By scenario: customers its strategies were written from."""
+    orders: Orders = field(default_factory=Orders)
+    ordered: dict[str, Voice] = field(default_factory=dict)
+    """By context key: whose words held an order, which was cut since."""
 
     @classmethod
     def opened(cls, start: Guidance) -> "Notebook":
@@ -86,7 +90,7 @@ class Notebook:
     def voices(self) -> dict[str, Voice]:
         """By context key: whose words the contexts of scenarios hold."""
         moments = (moment for some in self.book.moments.values() for moment in some)
-        return {moment.context.key: Voice(moment.customer, moment.source) for moment in moments}
+        return {moment.context.key: moment.voice for moment in moments} | self.ordered
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:

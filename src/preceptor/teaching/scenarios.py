@@ -5,7 +5,7 @@ scenarios and says which one it is, or describes a new one. New ones found side 
 that the same kind of context met twice in one iteration is still one scenario, whatever the order of the replies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -61,6 +61,18 @@ class Book:
         known = {context.key for context in scenario.examples}
         if len(known) < limit and moment.context.key not in known:
             self.scenarios[scenario_id] = replace(scenario, examples=(*scenario.examples, moment.context))
+
+    def revise(self, scenario_id: str, revised: Mapping[str, Moment | None]) -> None:
+        """Put moments in the place of others, given by their contexts' keys, and their contexts in that of examples;
+        None: nothing takes their place."""
+        known: dict[str, Moment] = {}
+        for moment in filter(None, (revised.get(old.context.key, old) for old in self.moments[scenario_id])):
+            known.setdefault(moment.context.key, moment)
+        self.moments[scenario_id] = list(known.values())
+        self._met |= {(scenario_id, key) for key in known}
+        scenario = self.scenarios[scenario_id]
+        contexts = (_revised(context, revised) for context in scenario.examples)
+        self.scenarios[scenario_id] = replace(scenario, examples=tuple(dict.fromkeys(filter(None, contexts))))
 
     def merge(self, into: str, gone: str, limit: int) -> None:
         """Two scenarios turn out to be one."""
@@ -166,6 +178,13 @@ async def same_scenarios(crew: Crew, phase: PhaseName, scenarios: Sequence[Scena
 
 def _contexts(moments: Sequence[Moment]) -> tuple[Context, ...]:
     return tuple(dict.fromkeys(moment.context for moment in moments))
+
+
+def _revised(context: Context, revised: Mapping[str, Moment | None]) -> Context | None:
+    if context.key not in revised:
+        return context
+    moment = revised[context.key]
+    return moment.context if moment else None
 
 
 def _described(scenarios: Sequence[Scenario]) -> list[str]:

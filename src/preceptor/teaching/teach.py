@@ -13,6 +13,7 @@ from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import Customer, Speaker, draw_customers
 from preceptor.dialogue.domain import Domain
 from preceptor.dialogue.environment import Environment
+from preceptor.library.leak import Sentence
 from preceptor.library.model import Evidence, Guidance, Placement, Scenario, Strategy, Voice
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import aside, both, gather
@@ -28,11 +29,12 @@ from preceptor.teaching.events import (
     Finished,
     HeldOutScore,
     IterationBegan,
+    Note,
     StrategyAccepted,
     StrategyRefused,
 )
 from preceptor.teaching.harm import find_harm
-from preceptor.teaching.moments import Moment, draw_logged, meet
+from preceptor.teaching.moments import Moment, draw_logged, look_again, meet
 from preceptor.teaching.notebook import Notebook
 from preceptor.teaching.outlook import Outlook, look
 from preceptor.teaching.placement import Try, first_placement, last_placement
@@ -45,6 +47,8 @@ FIRST_LOOK, LAST_LOOK = 96, 480
 about 0.07 and 0.03."""
 OFTEN = 0.3
 """Share of a scenario's moments in which the student must fall short to write for it: noise alone makes some."""
+SHOWN = 80
+"""Characters of an order that a note shows."""
 
 T = TypeVar("T")
 
@@ -168,7 +172,8 @@ class Lessons:
         student = await self._student()
         customers = draw_customers(crew.domain, settings.customers, crew.seed("customers", iteration))
         logs = self.logs if iteration == 1 else ()
-        moments = await self._beside(partial(self._meet, student, customers, share, logs))
+        met = await self._beside(partial(self._meet, student, customers, share, logs))
+        moments = await self._heard(student, met)
         placed = await place_moments(crew, self.notebook.book, sorted(moments, key=_urgency))
         self.notebook.foreign = 1 - placed.at_home / max(1, len(moments))
         await self._work({moment.context.key for moment in moments}, last_chance=False)
@@ -183,6 +188,22 @@ class Lessons:
             partial(meet, self.crew, student, customers, share, logs), partial(tell_apart, self.crew, pairs)
         )
         return [replace(moment, contrast=contrasts.get(moment.context.key)) for moment in moments]
+
+    async def _heard(self, student: Student, moments: Sequence[Moment]) -> list[Moment]:
+        """The moments to go on with: known orders are cut."""
+        self.notebook.orders.hear(moment.context for moment in moments)
+        revised = await self._without_orders(student, moments)
+        return [*filter(None, (revised.get(moment.context.key, moment) for moment in moments))]
+
+    async def _without_orders(self, student: Student, moments: Iterable[Moment]) -> dict[str, Moment | None]:
+        """By the key of their contexts, those moments in which an order is given, as they are without it."""
+        orders = self.notebook.orders
+        found = (moment for moment in moments if orders.stand_in(moment.context))
+        told = {moment.context.key: replace(moment, reference=orders.cut(moment.reference)) for moment in found}
+        cut = {key: context for key, moment in told.items() if (context := orders.without(moment.context))}
+        jobs = [partial(self.crew.send, look_again, student, told[key], context) for key, context in cut.items()]
+        self.notebook.ordered |= {key: moment.voice for key, moment in told.items()}
+        return dict.fromkeys(told) | dict(zip(cut, await gather(jobs), strict=True))
 
     async def _close(self, reason: str) -> Taught:
         """Decide what is still open on the contexts there are, consolidate, and report."""
@@ -209,8 +230,7 @@ class Lessons:
         """
         writing = self._writing(fresh)
         if not self.crew.settings.gate or (self.crew.settings.choose_placement and not self.notebook.accepted):
-            for written in await gather(writing.values()):
-                self._take(written)
+            await self._take_all(await gather(writing.values()))
             writing = {}
         if not self.crew.settings.gate:
             self._accept_unmeasured()
@@ -219,8 +239,7 @@ class Lessons:
         open_ = [id_ for id_ in self.notebook.book.scenarios if id_ in writing or self._candidates(id_)]
         jobs = [partial(self._write_and_test, id_, writing.get(id_), last_chance) for id_ in open_]
         lessons, _ = await both(partial(self.crew.all, "acceptance", jobs), self._look if jobs else _nothing)
-        for draft, _ in lessons:
-            self._take(draft)
+        await self._take_all([draft for draft, _ in lessons])
         accepted = [self._settle(trial) for _, trials in lessons for trial in trials]
         await self._undo_harm([strategy for strategy in accepted if strategy])
 
@@ -247,13 +266,25 @@ class Lessons:
         short = [moment for moment in moments if moment.falls_short]
         return short if len(short) >= OFTEN * len(moments) else []
 
-    def _take(self, draft: Draft | None) -> None:
-        if draft is None:
-            return
+    async def _take_all(self, drafts: Sequence[Draft | None]) -> None:
+        """Take down what was written; where the teacher took orders, go on without these."""
+        orders, book = self.notebook.orders, self.notebook.book
+        known = len(orders.given)
+        for draft in filter(None, drafts):
+            self._take(draft)
+        if found := list(orders.given)[known:]:
+            moments = [moment for some in book.moments.values() for moment in some]
+            revised = await self._without_orders(await self._student(), moments)
+            for id_ in book.scenarios:
+                book.revise(id_, revised)
+            self.crew.tell(_note_orders(found, [moment for moment in moments if moment.context.key in revised]))
+
+    def _take(self, draft: Draft) -> None:
         for strategy in draft.strategies:
             if not self.notebook.known(strategy.id):
                 self.notebook.waiting[strategy.id] = strategy
         for strategy, reason in draft.refused:
+            self.notebook.orders.repeated(strategy.text)
             self.notebook.refuse(strategy, reason)
             self.crew.tell(StrategyRefused(strategy, reason))
         for id_, evidence in draft.evidence.items():
@@ -397,3 +428,12 @@ async def _nothing() -> None:
 def _urgency(moment: Moment) -> int:
     """First divergences first, then the other moments in which the student fell short."""
     return 0 if moment.first else 1 if moment.falls_short else 2
+
+
+def _note_orders(found: Sequence[Sentence], moments: Sequence[Moment]) -> Note:
+    said = "; ".join(repr(" ".join(sentence)[:SHOWN]) for sentence in found)
+    customers = len({moment.customer for moment in moments})
+    return Note(
+        f"The teacher wrote down what customers say ({said}). It is cut from what they said from here on: so far from "
+        f"{len(moments)} contexts of {customers} customers."
+    )
