@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from preceptor.dialogue.conversation import Context
-from preceptor.library.lint import gist, relation
+from preceptor.library.gist import gist, relation
 
 RUN = 8
 """Words in a row that count as copied: shorter runs are the common coin of a trade ("is there anything else I can")."""

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from preceptor.dialogue.conversation import Context, Turn
+from preceptor.library.gist import gist
 from preceptor.library.leak import Sentence, alike, impersonal, sentences
-from preceptor.library.lint import gist
 
 CUT = "…"
 """Stands where an order stood."""
