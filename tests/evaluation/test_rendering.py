@@ -313,6 +313,11 @@ def test_bounds_hold_or_do_not(text: str, ok: bool) -> None:
     assert text in held.sentence
 
 
+def test_whether_it_goes_well_every_time_can_be_bound() -> None:
+    bound = Bound.parse("few-shot:pass_4.low=0.5")
+    assert (bound.arm, bound.measure.name, bound.low, bound.value) == ("few-shot", "pass_4", True, 0.5)
+
+
 @pytest.mark.parametrize("text", ["satisfaction", "nonsense=1", "tokens=5", "satisfaction=high", "=3"])
 def test_a_bound_that_says_nothing_is_told(text: str) -> None:
     with pytest.raises(UserError, match=re.escape(repr(text))):

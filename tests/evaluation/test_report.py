@@ -85,6 +85,14 @@ def test_repeats_are_averaged_before_anything_else() -> None:
     assert Report.of([twice]).satisfaction("a").n == 1
 
 
+def test_the_same_verdicts_in_another_order_are_no_loss() -> None:
+    who = Customer(TOPICS[0], CALM, 0)
+    old = Served("alone", who, TALK, rated(3.3, 3.1, 3.0))
+    new = Served("taught", who, TALK, rated(3.0, 3.1, 3.3))
+    assert Report.of([old, new]).losses() == ()
+    assert old.satisfaction == new.satisfaction, "whatever adding floats in another order comes to"
+
+
 def test_the_judges_own_noise_is_told_where_it_rated_twice() -> None:
     who = [Customer(TOPICS[0], CALM, n) for n in range(8)]
     sure = [Served("sure", one, TALK, rated(low, low)) for one, low in zip(who, LOW, strict=True)]

@@ -1,7 +1,7 @@
 """Simulated customers: a topic, a persona and a seed, given a voice by a model."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import pydantic
@@ -98,7 +98,7 @@ class Voice:
         """
         said = await CUSTOMER_TURN.ask(
             self.model,
-            _seeded(self.sampling, customer.seed),
+            replace(self.sampling, seed=customer.seed),
             company=self.domain.name,
             topic=customer.topic.description,
             persona=customer.persona.description,
@@ -106,7 +106,3 @@ class Voice:
         )
         ending: Ending = "open" if said.ends == "no" else said.ends
         return Turn("customer", said.message), ending
-
-
-def _seeded(sampling: Sampling, seed: int) -> Sampling:
-    return Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, seed)

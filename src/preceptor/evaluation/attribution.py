@@ -23,11 +23,11 @@ from preceptor.evaluation.omissions import CONTEXTS, REPEATS, Draw, Kind, Pair, 
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.significance import sign_flip
 from preceptor.evaluation.statistics import Interval
-from preceptor.evaluation.telling import told
 from preceptor.judging.judge import Judge
 from preceptor.judging.verdicts import Unscored
 from preceptor.library.model import Strategy
-from preceptor.llm.progress import Progress
+from preceptor.llm.parallel import gather
+from preceptor.llm.progress import Progress, counted
 from preceptor.storage.canonical import content_hash
 from preceptor.student.student import Student
 
@@ -155,10 +155,11 @@ class _Work:
         """1: better with it; -1: better without; 0: neither; None: not measured."""
         wanted = list(pairs)
         drawn = list(draws(wanted))
-        given = await told("replies with and without", [partial(self._reply, draw) for draw in drawn], self.tell)
+        replying = [partial(self._reply, draw) for draw in drawn]
+        given = await gather(counted("replies with and without", replying, self.tell))
         replies = dict(zip(drawn, given, strict=True))
         jobs = [partial(self._score, pair, replies[pair.without], replies[pair.given]) for pair in wanted]
-        return dict(zip(wanted, await told("comparisons of them", jobs, self.tell), strict=True))
+        return dict(zip(wanted, await gather(counted("comparisons of them", jobs, self.tell)), strict=True))
 
     def _luck(self, draw: Draw) -> int:
         """The same for both replies of a pair; others for each context and repeat."""

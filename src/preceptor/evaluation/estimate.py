@@ -42,12 +42,7 @@ def together(*estimates: Mapping[Role, Share]) -> dict[Role, Share]:
     """Several estimates as one."""
     found: dict[Role, Share] = {}
     for role, more in ((role, more) for one in estimates for role, more in one.items()):
-        had = found.get(role, Share(0, 0, 0))
-        found[role] = Share(
-            had.calls + more.calls,
-            had.prompt_tokens + more.prompt_tokens,
-            had.completion_tokens + more.completion_tokens,
-        )
+        found[role] = found.get(role, Share(0, 0, 0)) + more
     return found
 
 

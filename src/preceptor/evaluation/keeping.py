@@ -1,6 +1,7 @@
 """What was measured, kept with its run and read back as it was."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import pydantic
 
@@ -11,6 +12,7 @@ from preceptor.evaluation.report import Report
 from preceptor.evaluation.results import Served
 from preceptor.storage.records import Records
 
+T = TypeVar("T")
 KIND = "served"
 ATTRIBUTION = "attribution"
 _SERVED = pydantic.TypeAdapter(Served)
@@ -49,11 +51,7 @@ def read(records: Records, run: str) -> Iterator[Served]:
     Raises:
         Conflict: another version of preceptor wrote it.
     """
-    for record in records.all(run, KIND):
-        try:
-            yield _SERVED.validate_json(record.body)
-        except pydantic.ValidationError:
-            raise Conflict(f"What run {run!r} measured was recorded by another version of preceptor.") from None
+    return _read(records, run, KIND, _SERVED)
 
 
 def report(records: Records, run: str, *, watched: bool = False) -> Report:
@@ -72,9 +70,12 @@ def attribution(records: Records, run: str) -> Attribution | None:
     Raises:
         Conflict: another version of preceptor wrote it.
     """
-    for record in records.all(run, ATTRIBUTION):
+    return next(_read(records, run, ATTRIBUTION, _ATTRIBUTION), None)
+
+
+def _read(records: Records, run: str, kind: str, form: pydantic.TypeAdapter[T]) -> Iterator[T]:
+    for record in records.all(run, kind):
         try:
-            return _ATTRIBUTION.validate_json(record.body)
+            yield form.validate_json(record.body)
         except pydantic.ValidationError:
             raise Conflict(f"What run {run!r} measured was recorded by another version of preceptor.") from None
-    return None

@@ -6,7 +6,7 @@ customers of an arm for whom the measure is known, so two of them need not diffe
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 from typing import TYPE_CHECKING, Literal
@@ -222,8 +222,8 @@ class Report:
         A customer's scenario is the likeliest one of the first context in which any arm was given strategies.
         """
         groups: dict[str, list[float]] = {}
-        for place, before, after in self._measured(old or self.names[0], new, measure):
-            groups.setdefault(self._trait(trait, place), []).append(after - before)
+        for place, (before, after) in self.rows([old or self.names[0], new], measure).items():
+            groups.setdefault(self.trait(trait, place), []).append(after - before)
         slices = (
             Slice(
                 name,
@@ -242,16 +242,20 @@ class Report:
         found = [
             Loss(self.arm(name).served[place], first.served[place], after - before)
             for name in ([new] if new else self.names[1:])
-            for place, before, after in self._measured(first.name, name, measure)
+            for place, (before, after) in self.rows([first.name, name], measure).items()
             if after < before
         ]
         return tuple(sorted(found, key=lambda loss: loss.difference))
 
     def paired(self, names: Sequence[str], measure: Value) -> list[tuple[float, ...]]:
         """A row for each customer measured in all of these arms, a value for each arm."""
+        return list(self.rows(names, measure).values())
+
+    def rows(self, names: Sequence[str], measure: Value) -> dict[int, tuple[float, ...]]:
+        """The same by the customers' places."""
         columns = [[measure(served) for served in self.arm(name).served] for name in names]
-        rows = zip(*columns, strict=True)
-        return [known for row in rows if len(known := tuple(v for v in row if v is not None)) == len(names)]
+        rows = enumerate(zip(*columns, strict=True))
+        return {place: known for place, row in rows if len(known := tuple(v for v in row if v is not None)) == len(row)}
 
     def frame(self) -> "pd.DataFrame":
         """A row for each arm and customer: who it was, how it ended, every measure. Needs pandas."""
@@ -288,14 +292,8 @@ class Report:
             return significance.mcnemar([(bool(after), bool(before)) for after, before in rows])
         return significance.sign_flip(self._differences(new, old, measure))
 
-    def _measured(self, old: str, new: str, measure: Value) -> Iterator[tuple[int, float, float]]:
-        """(customer's place, old, new) where both are known."""
-        pairs = zip(self.arm(old).served, self.arm(new).served, strict=True)
-        for place, (before, after) in enumerate((measure(one), measure(other)) for one, other in pairs):
-            if before is not None and after is not None:
-                yield place, before, after
-
-    def _trait(self, trait: Trait, place: int) -> str:
+    def trait(self, trait: Trait, place: int) -> str:
+        """Of a customer: the id of its topic, persona or scenario."""
         customer = self.arms[0].served[place].customer
         match trait:
             case "topic":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import comb
+from statistics import fmean
 
 from preceptor.dialogue.conversation import Conversation
 from preceptor.dialogue.customers import Customer
@@ -89,9 +90,9 @@ class Served:
 
     @property
     def satisfaction(self) -> float | None:
-        """Mean over the repeats that were scored, 1 to 5; None when none was."""
+        """Mean over the repeats that were scored, 1 to 5; None when none was. The same, in whatever order they came."""
         scored = [rating.satisfaction for rating in self.ratings if isinstance(rating, Rating)]
-        return sum(scored) / len(scored) if scored else None
+        return fmean(scored) if scored else None
 
     def share(self, what: str) -> float | None:
         """Share of scored repeats in which `goal_reached` or `policy_kept` was found; None when none was scored."""

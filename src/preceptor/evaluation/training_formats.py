@@ -104,7 +104,7 @@ def _speaker(message: Message) -> str:
 
 
 def _call(call: ToolCall) -> Row:
-    return {"name": call.name, "arguments": _parsed(call.arguments)}
+    return {"name": call.name, "arguments": call.read()}
 
 
 def _messages(messages: Sequence[Message]) -> list[Row]:
@@ -115,22 +115,16 @@ def _messages(messages: Sequence[Message]) -> list[Row]:
 
 def _with_objects(messages: Sequence[Message]) -> list[Row]:
     rows = _messages(messages)
-    for call in (call for message in rows for call in message.get("tool_calls", ())):
-        call["function"]["arguments"] = _parsed(call["function"]["arguments"])
+    calls = [call for message in messages for call in message.tool_calls]
+    told = [call["function"] for row in rows for call in row.get("tool_calls", ())]
+    for function, call in zip(told, calls, strict=True):
+        function["arguments"] = call.read()
     return rows
 
 
 def _tools(tools: Sequence[Tool]) -> list[Row]:
     body: list[Row] = render_request(Request((), tools=tuple(tools)), "").get("tools", [])
     return body
-
-
-def _parsed(arguments: str) -> Any:
-    """What a model wrote as arguments need not be JSON."""
-    try:
-        return orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return arguments
 
 
 def _json(value: Any) -> str:

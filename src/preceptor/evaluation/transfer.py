@@ -27,6 +27,9 @@ from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.selector import Retriever
 from preceptor.student.student import Student
 
+Homed = tuple[int, tuple[float, ...]]
+"""The place of a customer's own release, and a value for each arm."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -194,11 +197,11 @@ def succession(
     """
     names = list(releases)
     homes = _homes(report, list(releases.values()), embedder)
-    rows = _rows(report, [report.names[0], *names], measure)
-    known = [(homes[place], row) for place, row in rows if homes[place] is not None]
+    rows = report.rows([report.names[0], *names], measure)
+    known = [(home, row) for place, row in rows.items() if (home := homes[place]) is not None]
     stages = tuple(_stage(names, stage, known) for stage in range(len(names)))
     forward = [row[home] - row[0] for home, row in known if home]
-    backward = [row[-1] - row[home + 1] for home, row in known if home is not None and home + 1 < len(names)]
+    backward = [row[-1] - row[home + 1] for home, row in known if home + 1 < len(names)]
     forgotten = _forgotten(names, known, measure)
     return Succession(tuple(names), stages, statistics.mean(forward), statistics.mean(backward), forgotten)
 
@@ -217,22 +220,13 @@ def _homes(report: Report, releases: Sequence[Guidance], embedder: Embedder | No
     return homes
 
 
-def _rows(report: Report, names: Sequence[str], measure: Measure) -> list[tuple[int, tuple[float, ...]]]:
-    """(customer's place, a value for each arm) where all are known."""
-    columns = [[measure(served) for served in report.arm(name).served] for name in names]
-    rows = enumerate(zip(*columns, strict=True))
-    return [(place, known) for place, row in rows if len(known := tuple(v for v in row if v is not None)) == len(names)]
-
-
-def _stage(names: Sequence[str], stage: int, known: Sequence[tuple[int | None, tuple[float, ...]]]) -> Stage:
+def _stage(names: Sequence[str], stage: int, known: Sequence[Homed]) -> Stage:
     mine = [row for home, row in known if home == stage]
     gains = tuple(statistics.mean([row[place + 1] - row[0] for row in mine]) for place in range(len(names)))
     return Stage(names[stage], len(mine), gains)
 
 
-def _forgotten(
-    names: Sequence[str], known: Sequence[tuple[int | None, tuple[float, ...]]], measure: Measure
-) -> tuple[Verdict, ...]:
+def _forgotten(names: Sequence[str], known: Sequence[Homed], measure: Measure) -> tuple[Verdict, ...]:
     changes = [[row[-1] - row[stage + 1] for home, row in known if home == stage] for stage in range(len(names) - 1)]
     chances = [sign_flip(change) if change else 1.0 for change in changes]
     return tuple(

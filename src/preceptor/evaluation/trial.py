@@ -12,10 +12,11 @@ from functools import partial
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.evaluation.events import Event, Finished
 from preceptor.evaluation.judges import Verdicts
-from preceptor.evaluation.telling import told
 from preceptor.judging.judge import Judge
 from preceptor.judging.ratings import Rated
 from preceptor.judging.verdicts import Unscored
+from preceptor.llm.parallel import gather
+from preceptor.llm.progress import counted
 from preceptor.storage.canonical import content_hash
 
 
@@ -47,8 +48,8 @@ async def question(
     compare = [
         partial(judge.both_orders, two.context, two.given, two.other, _luck(seed, two.context.key)) for two in pairs
     ]
-    ratings = await told("conversations", rate, tell)
-    compared = await told("pairs of replies", compare, tell)
+    ratings = await gather(counted("conversations", rate, tell))
+    compared = await gather(counted("pairs of replies", compare, tell))
     unscored = sum(isinstance(one, Unscored) for one in ratings)
     tell(Finished("every conversation was rated", len(talks), unscored))
     return Verdicts(name, tuple(ratings), tuple(compared))

@@ -1,6 +1,5 @@
 """The report of an experiment: answers first, each with its intervals; then what they rest on. Markdown and JSON."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,15 +7,15 @@ import orjson
 
 from preceptor.evaluation.comparison import Verdict
 from preceptor.evaluation.measures import POLICY_KEPT, SATISFACTION, TOKENS
+from preceptor.evaluation.rendering.document import interval
+from preceptor.evaluation.rendering.sentences import SIMULATED
 from preceptor.evaluation.rendering.wording import number, signed, spread
-from preceptor.evaluation.statistics import Interval
 from preceptor.experiments.answers import Answer
 from preceptor.experiments.coaching import Found
 from preceptor.llm.prices import from_nano
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes."""
-SIMULATED = "Models were simulated: this shows the method, not your models."
 
 
 def markdown(found: Found, *, simulated: bool, currency: str) -> str:
@@ -32,7 +31,7 @@ def document(found: Found, *, simulated: bool) -> str:
         "plan": {"hash": found.plan.hash, **found.plan.plain()},
         "answers": [_answer(answer) for answer in found.answers],
         "arms": {
-            name: {measure.name: _interval(found.arms.mean(name, measure)) for measure in found.arms.measured}
+            name: {measure.name: interval(found.arms.mean(name, measure)) for measure in found.arms.measured}
             for name in found.arms.names
         },
         "libraries": {
@@ -143,7 +142,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
                 "old": verdict.old,
                 "where": comparison.where,
                 "measure": verdict.measure.name,
-                "difference": _interval(verdict.difference),
+                "difference": interval(verdict.difference),
                 "p_holm": verdict.adjusted,
                 "answer": word,
             }
@@ -152,8 +151,3 @@ def _answer(answer: Answer) -> dict[str, Any]:
             )
         ],
     }
-
-
-def _interval(found: Interval) -> dict[str, Any]:
-    ends = {"value": found.value, "low": found.low, "high": found.high}
-    return {name: value if math.isfinite(value) else None for name, value in ends.items()} | {"n": found.n}

@@ -7,7 +7,6 @@ is not the same both ways round is a tie.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import orjson
 import pydantic
 
 from preceptor.dialogue.conversation import Context, Conversation, Turn
@@ -103,14 +102,7 @@ def shown(turn: Turn) -> str:
 
 def _done(turn: Turn) -> tuple[object, ...]:
     """What a turn says and does, however its calls are numbered and their arguments written."""
-    return (turn.text, *((call.name, _read(call.arguments)) for call in turn.tool_calls))
-
-
-def _read(arguments: str) -> object:
-    try:
-        return orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return arguments
+    return (turn.text, *((call.name, call.read()) for call in turn.tool_calls))
 
 
 def _combine(forward: CompareReplies, backward: CompareReplies) -> Comparison:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -19,6 +21,13 @@ class ToolCall:
     name: str
     arguments: str
     """JSON text exactly as the model wrote it; it may not parse."""
+
+    def read(self) -> object:
+        """What the arguments say, however they are written; their text where they are no JSON."""
+        try:
+            return orjson.loads(self.arguments)
+        except orjson.JSONDecodeError:
+            return self.arguments
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ What it writes is tried like everything else, where the student falls short at t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import zip_longest
-
-import orjson
+from itertools import takewhile, zip_longest
 
 from preceptor.dialogue.conversation import Conversation, transcript
 from preceptor.errors import BadReply, Rejected
@@ -43,27 +41,24 @@ def pair_up(logs: Iterable[Conversation], limit: int) -> tuple[Attempts, ...]:
 
 
 def _pairs(attempts: Sequence[Conversation]) -> list[Attempts]:
-    passed = [attempt for attempt in attempts if attempt.outcome and attempt.outcome.passed]
-    failed = [attempt for attempt in attempts if attempt not in passed]
-    return [Attempts(one, max(passed, key=lambda other: _alike(one, other))) for one in failed if passed]
+    done = [(attempt, _actions(attempt)) for attempt in attempts]
+    passed = [one for one in done if one[0].outcome and one[0].outcome.passed]
+    failed = [one for one in done if one[0].outcome and not one[0].outcome.passed]
+    return [
+        Attempts(attempt, max(passed, key=lambda other: _alike(actions, other[1]))[0])
+        for attempt, actions in failed
+        if passed
+    ]
 
 
-def _alike(one: Conversation, other: Conversation) -> int:
+def _alike(one: Sequence[object], other: Sequence[object]) -> int:
     """How many actions both begin with."""
-    actions = zip(_actions(one), _actions(other), strict=False)
-    return next((n for n, (a, b) in enumerate(actions) if a != b), min(len(_actions(one)), len(_actions(other))))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _actions(conversation: Conversation) -> list[tuple[str, object]]:
     calls = (call for turn in conversation.turns for call in turn.tool_calls)
-    return [(call.name, _parsed(call.arguments)) for call in calls]
-
-
-def _parsed(arguments: str) -> object:
-    try:
-        return orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return arguments
+    return [(call.name, call.read()) for call in calls]
 
 
 async def tell_apart(crew: Crew, pairs: Sequence[Attempts]) -> dict[str, Contrast]:

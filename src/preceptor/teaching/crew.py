@@ -12,10 +12,11 @@ from preceptor.dialogue.rollout import Rollout
 from preceptor.judging.judge import Judge
 from preceptor.llm.model import Model
 from preceptor.llm.parallel import gather
+from preceptor.llm.progress import counted
 from preceptor.retrieval.embedding import Embedder, StaticEmbedder
 from preceptor.storage.canonical import content_hash
 from preceptor.student.student import Student
-from preceptor.teaching.events import Event, PhaseName, Progress
+from preceptor.teaching.events import Event, PhaseName
 from preceptor.teaching.settings import Teaching
 
 T = TypeVar("T")
@@ -107,20 +108,7 @@ class Crew:
 
     def counted(self, phase: PhaseName, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[Callable[[], Awaitable[T]]]:
         """The jobs, each of which tells when it is done."""
-        done = 0
-        self.tell(Progress(phase, 0, len(jobs)))
-
-        def counted(job: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-            async def run() -> T:
-                nonlocal done
-                result = await job()
-                done += 1
-                self.tell(Progress(phase, done, len(jobs)))
-                return result
-
-            return run
-
-        return [counted(job) for job in jobs]
+        return counted(phase, jobs, self.tell)
 
     def seed(self, *purpose: object) -> int:
         """A seed of its own for each purpose, so that no two measurements share their luck."""

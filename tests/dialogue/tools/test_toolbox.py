@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from preceptor.dialogue.conversation import Conversation
+from preceptor.dialogue.conversation import Conversation, Turn
 from preceptor.dialogue.customers import Customer, draw_customers
 from preceptor.dialogue.domain import Domain, ToolSpec
 from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.backend import Visit
 from preceptor.dialogue.tools.record import Record
-from preceptor.dialogue.tools.toolbox import AWAY, Bounds, Toolbox
+from preceptor.dialogue.tools.toolbox import AWAY, Bounds, Toolbox, made
 from preceptor.errors import SettingsError, ToolFailed, Unavailable, UserError
 from preceptor.llm.messages import ToolCall
 from preceptor.storage.database import Database
@@ -122,6 +122,12 @@ async def test_a_call_that_cannot_be_made_is_told_and_never_made(asked: ToolCall
     assert len(result) < 400
     assert clerk.asked == []
     assert "failed" in str(box.use)
+
+
+def test_calls_of_one_id_are_taken_in_their_order() -> None:
+    calls = call("look_up", {"n": 1}), call("look_up", {"n": 2})
+    given = [Turn("tool", text, tool_call_id="c1") for text in ("one", "two")]
+    assert list(made([Turn("agent", "", calls), *given])) == list(zip(calls, ("one", "two"), strict=True))
 
 
 async def test_no_arguments_at_all_are_none() -> None:

@@ -266,12 +266,13 @@ async def taken_up(environment: Environment, customer: Customer, turns: Sequence
 
 def made(turns: Sequence[Turn]) -> Iterator[tuple[ToolCall, str]]:
     """The calls of a conversation that were answered, with what they gave."""
-    asked: dict[str, ToolCall] = {}
+    asked: list[ToolCall] = []
     for turn in turns:
         if turn.tool_calls:
-            asked = {call.id: call for call in turn.tool_calls}
-        elif turn.tool_call_id in asked:
-            yield asked[turn.tool_call_id], turn.text
+            asked = list(turn.tool_calls)
+        elif call := next((one for one in asked if one.id == turn.tool_call_id), None):
+            asked.remove(call)  # some models give several calls one id
+            yield call, turn.text
 
 
 def bounded(result: str, tokens: int) -> str:

@@ -13,7 +13,7 @@ from preceptor.evaluation.statistics import Interval
 
 GAIN = "gain"
 """The paired difference in satisfaction from the first arm."""
-_FORM = re.compile(r"(?:(?P<arm>[^:=]+):)?(?P<name>[a-z_]+)(?P<low>\.low)?=(?P<value>[-+]?\d+(\.\d+)?)")
+_FORM = re.compile(r"(?:(?P<arm>[^:=]+):)?(?P<name>[a-z_0-9]+)(?P<low>\.low)?=(?P<value>[-+]?\d+(\.\d+)?)")
 
 
 @dataclass(frozen=True)

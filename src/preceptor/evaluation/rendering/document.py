@@ -42,7 +42,7 @@ def render(figures: Figures, *, redact: bool = False) -> str:
         "customers": figures.customers,
         "measures": [_measure(measure) for measure in figures.measures],
         "arms": [_arm(line, redact=redact) for line in figures.lines],
-        "gap_closed": figures.gap and _interval(figures.gap),
+        "gap_closed": figures.gap and interval(figures.gap),
         "frontier": [line.name for line in figures.frontier],
         "groups": [
             {
@@ -52,7 +52,7 @@ def render(figures: Figures, *, redact: bool = False) -> str:
                 "arms": {
                     line.name: {
                         "mean": cell.mean,
-                        "difference": cell.difference and _interval(cell.difference),
+                        "difference": cell.difference and interval(cell.difference),
                         "q": cell.q if cell.difference else None,
                     }
                     for line, cell in zip(figures.lines, group.cells, strict=True)
@@ -85,7 +85,7 @@ def _arm(line: Line, *, redact: bool) -> dict[str, Any]:
         "conversations": line.conversations,
         "unscored": line.unscored,
         "unscored_reasons": None if redact else dict(line.reasons),
-        "means": {name: _interval(mean) for name, mean in line.means.items()},
+        "means": {name: interval(mean) for name, mean in line.means.items()},
         "against_first": {name: _verdict(verdict) for name, verdict in line.verdicts.items()},
         "customers": _counts(line.customers),
         "replies": _counts(line.replies),
@@ -94,7 +94,7 @@ def _arm(line: Line, *, redact: bool) -> dict[str, Any]:
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
-        "difference": _interval(verdict.difference),
+        "difference": interval(verdict.difference),
         "p": _known(verdict.p),
         "p_holm": _known(verdict.adjusted),
         "verdict": verdict.word,
@@ -113,7 +113,7 @@ def _fired(fired: Fired) -> dict[str, Any]:
         "scenario": fired.scenario,
         "turns": fired.turns,
         "customers": fired.customers,
-        "effect": fired.effect and _interval(fired.effect),
+        "effect": fired.effect and interval(fired.effect),
         "verdict": fired.measured.verdict if fired.measured else "not measured",
         "q": fired.measured.q if fired.measured else None,
     }
@@ -133,10 +133,11 @@ def _loss(figures: Figures, loss: Loss, *, redact: bool) -> dict[str, Any]:
 
 
 def _figure(value: Interval | float) -> dict[str, Any] | float:
-    return _interval(value) if isinstance(value, Interval) else value
+    return interval(value) if isinstance(value, Interval) else value
 
 
-def _interval(found: Interval) -> dict[str, Any]:
+def interval(found: Interval) -> dict[str, Any]:
+    """Its value, ends and customers; what is not finite is null."""
     ends = {"value": found.value, "low": found.low, "high": found.high}
     return {name: _known(value) for name, value in ends.items()} | {"n": found.n}
 

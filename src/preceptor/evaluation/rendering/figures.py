@@ -257,20 +257,9 @@ def _gap(report: Report) -> Interval | None:
 
 def _groupings(report: Report, provenance: Provenance) -> Iterator[Grouping]:
     for trait in ("scenario", "topic", "persona"):
-        keys = [_trait(report, trait, place) for place in range(report.customers)]
+        keys = [report.trait(trait, place) for place in range(report.customers)]
         if any(keys):
             yield _grouping(report, provenance, trait, keys)
-
-
-def _trait(report: Report, trait: Trait, place: int) -> str:
-    customer = report.arms[0].served[place].customer
-    match trait:
-        case "topic":
-            return customer.topic.id
-        case "persona":
-            return customer.persona.id
-        case "scenario":
-            return report.scenario(place)
 
 
 def _grouping(report: Report, provenance: Provenance, trait: Trait, keys: Sequence[str]) -> Grouping:
