@@ -68,6 +68,25 @@ class Tally:
         return {name: count - 1 for name, count in self.arrivals.items() if count > 1}
 
 
+class Hold:
+    """A `sleep` for `serving`: after so many answers it gives none until it is let go, so that what is to happen before
+    a run's end does, however long it takes."""
+
+    def __init__(self, answered: int) -> None:
+        self._left = answered
+        self._free = threading.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self._left -= 1
+        while self._left < 0 and not self._free.is_set():  # noqa: ASYNC110 -- another thread's
+            await anyio.sleep(0.005)
+
+    def let_go(self) -> None:
+        """From any thread."""
+        self._free.set()
+
+
 class Witness:
     """An ASGI application that passes everything on and counts chat completions."""
 

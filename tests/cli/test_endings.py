@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import orjson
 import pytest
 from starlette.responses import Response
@@ -22,11 +21,11 @@ from preceptor.llm import wire
 from preceptor.llm.messages import Message, Reply, Usage
 from preceptor.simulated.server import create_app
 from preceptor.simulated.world import World
-from witness import Served, serving, watching
+from witness import Hold, Served, serving, watching
 
 WORLD = Path(__file__).parents[1] / "simulated" / "small.yaml"
 SMALL = {"customers": 6, "iterations": 1, "held_out": 4, "consolidate": False, "choose_placement": False}
-LONGEST = 60.0
+LONGEST = 180.0
 """Seconds after which what a test waits for counts as never coming."""
 
 
@@ -70,10 +69,13 @@ def served_desk(folder: Path, world: World, served: Served, **roles: str) -> Des
 def test_ctrl_c_once_finishes_what_is_in_flight_and_says_how_to_go_on(
     world: World, undisturbed: str, tmp_path: Path
 ) -> None:
-    with serving(world, latency=0.1) as served:
+    hold = Hold(12)
+    with serving(world, latency=0.1, sleep=hold) as served:
         desk = served_desk(tmp_path, world, served)
         with going(desk, lambda _: served.tally.calls > 12 and served.tally.open > 2) as teaching:
             teaching.interrupt()
+            wait(lambda: "Finishing what is in flight" in teaching.told)
+            hold.let_go()
             ended = teaching.ended()
         assert ended.code == 130
         assert "Finishing what is in flight" in ended.err
@@ -88,12 +90,7 @@ def test_ctrl_c_once_finishes_what_is_in_flight_and_says_how_to_go_on(
 
 
 def test_ctrl_c_twice_ends_at_once_and_loses_nothing(world: World, undisturbed: str, tmp_path: Path) -> None:
-    answered, held = 12, [True]
-
-    async def hold(_: float) -> None:
-        """Answers so many, then none until it is let go."""
-        while held[0] and served.tally.calls - served.tally.open >= answered:  # noqa: ASYNC110 -- another thread's
-            await anyio.sleep(0.005)
+    answered, hold = 12, Hold(12)
 
     def stuck(_: Teaching) -> bool:
         return served.tally.calls - served.tally.open >= answered and served.tally.open > 0
@@ -111,7 +108,7 @@ def test_ctrl_c_twice_ends_at_once_and_loses_nothing(world: World, undisturbed: 
         memory = Memory.of(desk)
         flying = memory.in_flight
         assert 0 < len(flying) < len(memory.rows)
-        held[0] = False
+        hold.let_go()
         assert desk.teach().code == 0
         assert set(served.tally.again) <= flying
     assert desk.hash == undisturbed

@@ -36,7 +36,7 @@ def test_the_review_can_be_opened_alone_and_beside_the_gateway(taught: Path, com
             if command[0] == "serve":
                 assert client.get(f"{found[0].removesuffix('/review')}/healthz").json() == {"alive": True}
         serving.send_signal(signal.SIGINT)
-        assert serving.wait(30) == 0
+        assert serving.wait(180) == 0
 
 
 def test_it_opens_to_others_only_when_it_can_tell_who_they_are(taught: Path, preceptor: Command) -> None:

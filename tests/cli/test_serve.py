@@ -35,7 +35,7 @@ def serving(place: Path) -> Iterator[tuple[str, list[str]]]:
             yield found[0], lines
         finally:
             started.send_signal(signal.SIGINT)
-            assert started.wait(30) == 0
+            assert started.wait(180) == 0
 
 
 def test_a_new_project_can_be_served_and_stopped(tmp_path: Path) -> None:

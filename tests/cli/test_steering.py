@@ -15,11 +15,11 @@ from preceptor.settings.launching import Launcher
 from preceptor.simulated.world import World
 from preceptor.storage.runs import Run, Runs
 from preceptor.storage.signals import Signals
-from witness import Served, serving
+from witness import Hold, Served, serving
 
 WORLD = Path(__file__).parents[1] / "simulated" / "small.yaml"
 SMALL = {"customers": 6, "iterations": 1, "held_out": 4, "consolidate": False, "choose_placement": False}
-LONGEST = 60.0
+LONGEST = 180.0
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,18 @@ def world() -> World:
 
 
 @pytest.fixture
-def served(world: World) -> Iterator[Served]:
-    with serving(world, latency=0.1) as found:
+def hold() -> Iterator[Hold]:
+    """No run comes to its end before it is let go."""
+    made = Hold(12)
+    yield made
+    made.let_go()
+
+
+@pytest.fixture
+def served(world: World, hold: Hold) -> Iterator[Served]:
+    with serving(world, latency=0.1, sleep=hold) as found:
         yield found
+        hold.let_go()
 
 
 @contextmanager
@@ -63,16 +72,19 @@ def stands(desk: Desk) -> str:
         return standing(Runs(db), Runs(db).list()[0])
 
 
-def stopped_by(desk: Desk, teaching: Teaching, what: str) -> Ended:
+def stopped_by(desk: Desk, teaching: Teaching, hold: Hold, what: str) -> Ended:
     assert preceptor(["runs", what, the_run(desk).id, "--author", "Anna", "--project", str(desk.folder)]) == 0
+    hold.let_go()
     return teaching.ended()
 
 
-def test_a_run_is_paused_from_elsewhere_and_taken_up_again_there(world: World, served: Served, tmp_path: Path) -> None:
+def test_a_run_is_paused_from_elsewhere_and_taken_up_again_there(
+    world: World, served: Served, hold: Hold, tmp_path: Path
+) -> None:
     whole = Desk.open(tmp_path / "whole", world, simulated(str(WORLD), world.roles), SMALL, here=True)
     assert whole.teach().code == 0
     with under_way(tmp_path, world, served) as (desk, teaching):
-        ended = stopped_by(desk, teaching, "pause")
+        ended = stopped_by(desk, teaching, hold, "pause")
         run = the_run(desk)
         assert (ended.code, run.status, run.reason) == (1, "stopped", "Paused by Anna.")
         assert ended.resumable
@@ -86,10 +98,10 @@ def test_a_run_is_paused_from_elsewhere_and_taken_up_again_there(world: World, s
 
 
 def test_a_cancelled_run_does_not_go_on(
-    world: World, served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: World, served: Served, hold: Hold, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with under_way(tmp_path, world, served) as (desk, teaching):
-        ended = stopped_by(desk, teaching, "cancel")
+        ended = stopped_by(desk, teaching, hold, "cancel")
     assert ended.code == 1
     assert "--resume" not in ended.err
     assert stands(desk) == "cancelled"
@@ -110,8 +122,9 @@ def test_a_run_whose_process_was_killed_can_be_cancelled(world: World, served: S
     assert (stands(desk), the_run(desk).reason) == ("cancelled", "Cancelled by Anna.")
 
 
-def test_a_run_tells_how_it_is_getting_on(world: World, served: Served, tmp_path: Path) -> None:
+def test_a_run_tells_how_it_is_getting_on(world: World, served: Served, hold: Hold, tmp_path: Path) -> None:
     with under_way(tmp_path, world, served) as (desk, _), desk.project.database() as db:
+        hold.let_go()
         run = the_run(desk).id
 
         def told() -> pulse.Pulse | None:
@@ -128,9 +141,9 @@ def test_a_run_tells_how_it_is_getting_on(world: World, served: Served, tmp_path
     assert set(now.usage) <= {"student", "teacher", "customer", "judge"}
 
 
-def test_trouble_at_taking_a_run_up_is_told(world: World, served: Served, tmp_path: Path) -> None:
+def test_trouble_at_taking_a_run_up_is_told(world: World, served: Served, hold: Hold, tmp_path: Path) -> None:
     with under_way(tmp_path, world, served) as (desk, teaching):
-        stopped_by(desk, teaching, "pause")
+        stopped_by(desk, teaching, hold, "pause")
     (desk.folder / "preceptor.toml").write_text("no settings")
     with Launcher(desk.folder) as launcher:
         launcher.resume(Run("r", "teach", "stopped", {}, 0, ""))

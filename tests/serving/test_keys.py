@@ -161,7 +161,7 @@ async def test_how_often(front: Front, library: Library) -> None:
 
 
 @pytest.mark.parametrize("bound", [{"tokens": 15}, {"nano": 20_000_000}])
-async def test_how_much(front: Front, library: Library, bound: dict[str, int]) -> None:
+async def test_how_much(front: Front, library: Library, bound: dict[str, int], one_day: None) -> None:
     secret, key = add(library, Key("", "ann", "shop", "default", **bound))  # type: ignore[arg-type]
     async with front() as (url, access, echo):
         echo.answers.append(said(reply(10, 5)))
@@ -254,7 +254,7 @@ async def test_nobody_needs_a_key_until_there_is_one(front: Front, library: Libr
             await ask(url, "whatever")
 
 
-def test_what_a_killed_process_has_counted_is_taken_in_once(place: str, tmp_path: Path) -> None:
+def test_what_a_killed_process_has_counted_is_taken_in_once(place: str, tmp_path: Path, one_day: None) -> None:
     program = (
         "import os, sys, pathlib\n"
         "from preceptor.llm.prices import Amount\n"

@@ -74,7 +74,7 @@ def test_everything_moves_to_the_other_kind_and_back(bare: str, other: str, tmp_
 async def test_a_backup_is_of_one_moment_and_holds_nobody_up(db: Database, tmp_path: Path) -> None:
     runs = Runs(db)
     run = runs.create("teach", {}, 0)
-    going = True
+    going, begun = True, asyncio.Event()
 
     def two(connection: sa.Connection) -> None:
         append(connection, run.id)
@@ -83,9 +83,10 @@ async def test_a_backup_is_of_one_moment_and_holds_nobody_up(db: Database, tmp_p
     async def write() -> None:
         while going:
             await db.write(two)
+            begun.set()
 
     writing = asyncio.create_task(write())
-    await asyncio.sleep(0.05)
+    await begun.wait()
     counts = [(await asyncio.to_thread(backup, db, tmp_path / str(n))).rows["events"] for n in range(3)]
     going = False
     await writing

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,13 @@ def test_ids_are_found_by_their_beginning_and_the_nearest_is_named(runs: Runs) -
 def test_runs_are_listed_newest_first(runs: Runs) -> None:
     made = [runs.create("teach", {}, n) for n in range(3)]
     assert [run.id for run in runs.list()] == [run.id for run in reversed(made)]
+
+
+def test_of_many_begun_at_once_each_has_an_id_of_its_own(tmp_path: Path) -> None:
+    """Two of so many would draw the same four digits within a second in most cases."""
+    with Database.open(tmp_path / "p.db") as db:
+        made = {Runs(db).create("teach", {}, n).id for n in range(500)}
+        assert len(made) == Runs(db).count() == 500
 
 
 def test_a_run_is_finished_and_reopened(runs: Runs) -> None:

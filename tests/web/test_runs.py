@@ -18,12 +18,12 @@ from preceptor.storage.database import Database
 from preceptor.storage.runs import Run
 from preceptor.web.app import app
 from preceptor.web.house import House
-from witness import serving
+from witness import Hold, serving
 
 from .conftest import Visitor, alone
 
 WORLD = Path(__file__).parents[1] / "simulated" / "small.yaml"
-LONGEST = 60.0
+LONGEST = 180.0
 pytestmark = pytest.mark.anyio
 
 
@@ -163,7 +163,8 @@ def _new(tmp_path: Path) -> Path:
 
 async def test_a_run_is_watched_paused_and_taken_up_again(tmp_path: Path) -> None:
     world = World.load(WORLD)
-    with serving(world, latency=0.1) as models:
+    hold = Hold(8)
+    with serving(world, latency=0.1, sleep=hold) as models:
         desk = shop.Desk.open(tmp_path / "desk", world, endpoints(models.url, world.roles), TINY)
         teaching = desk.start()
         wait(lambda: models.tally.calls > 8)
@@ -174,6 +175,7 @@ async def test_a_run_is_watched_paused_and_taken_up_again(tmp_path: Path) -> Non
                 assert f'sse-connect="/runs/{run}/live"' in page.text
                 said = await visitor.post(f"/runs/{run}/pause")
                 assert "stops when what is in flight is finished" in said.text
+                hold.let_go()
                 assert teaching.ended().code == 1
                 stream = await visitor.get(f"/runs/{run}/live")
                 events = [line for line in stream.text.splitlines() if line.startswith("event: ")]

@@ -82,11 +82,15 @@ class Runs:
 
     def create(self, kind: str, settings: Mapping[str, Any], seed: int) -> Run:
         at = datetime.now(UTC)
-        run = Run(_new_id(at), kind, "running", dict(settings), seed, at.isoformat(timespec="microseconds"))
-        row = {"id": run.id, "kind": kind, "status": run.status, "seed": seed, "created": run.created}
+        created = at.isoformat(timespec="microseconds")
+        row = {"kind": kind, "status": "running", "seed": seed, "created": created}
         with self._db.begin() as connection:
-            connection.execute(runs.insert(), row | {"settings": canonical(settings).decode()})
-        return run
+            new = _new_id(at)
+            # An id is short enough to be typed, so of many runs begun in one second two may draw the same.
+            while connection.scalar(sa.select(runs.c.id).where(runs.c.id == new)):
+                new = _new_id(at)
+            connection.execute(runs.insert(), row | {"id": new, "settings": canonical(settings).decode()})
+        return Run(new, kind, "running", dict(settings), seed, created)
 
     def get(self, prefix: str) -> Run:
         """The run with this id, or the only one whose id begins so.
