@@ -70,7 +70,7 @@ async def test_writes_waiting_together_share_a_commit(tmp_path: Path) -> None:
             first = db.submit(lambda _: all_there.wait())
             rest = [db.submit(adding(f"{n:03}")) for n in range(200)]
             all_there.set()
-            await asyncio.gather(*map(asyncio.wrap_future, (first, *rest)))
+            await asyncio.gather(asyncio.wrap_future(first), *(asyncio.wrap_future(one) for one in rest))
         finally:
             sa.event.remove(sa.Engine, "commit", count)
         assert len(ids(db)) == 200

@@ -4,11 +4,13 @@ import contextlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from desk import memory
 from preceptor.errors import Conflict, NotFound
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Runs
@@ -43,9 +45,9 @@ def test_runs_are_listed_newest_first(runs: Runs) -> None:
     assert [run.id for run in runs.list()] == [run.id for run in reversed(made)]
 
 
-def test_of_many_begun_at_once_each_has_an_id_of_its_own(tmp_path: Path) -> None:
+def test_of_many_begun_at_once_each_has_an_id_of_its_own() -> None:
     """Two of so many would draw the same four digits within a second in most cases."""
-    with Database.open(tmp_path / "p.db") as db:
+    with tempfile.TemporaryDirectory(dir=memory()) as folder, Database.open(Path(folder) / "p.db") as db:
         made = {Runs(db).create("teach", {}, n).id for n in range(500)}
         assert len(made) == Runs(db).count() == 500
 
