@@ -42,8 +42,8 @@ from preceptor.dialogue.customers import Voice, draw_customers
 from preceptor.dialogue.rollout import Rollout
 from preceptor.library.store import Batch, Library
 from preceptor.simulated.model import models
+from preceptor.simulated.profiles import AgentProfile, CustomerProfile, JudgeProfile
 from preceptor.simulated.truth import Truth
-from preceptor.simulated.world import AgentProfile, CustomerProfile, JudgeProfile
 from preceptor.storage.canonical import content_hash
 from preceptor.storage.database import Database
 from preceptor.teaching.events import Note

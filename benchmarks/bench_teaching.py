@@ -49,8 +49,8 @@ from preceptor.evaluation.report import Report
 from preceptor.evaluation.statistics import Interval
 from preceptor.library.model import Placement, Strategy
 from preceptor.retrieval.selector import Found
+from preceptor.simulated.profiles import AgentProfile
 from preceptor.simulated.truth import Truth
-from preceptor.simulated.world import AgentProfile
 from preceptor.teaching.events import Event, HeldOutScore, IterationBegan
 from preceptor.teaching.teach import Taught
 

@@ -40,8 +40,8 @@ from preceptor.evaluation.measures import PASSED, SATISFACTION, Measure
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.results import Served
 from preceptor.evaluation.statistics import Interval
+from preceptor.simulated.profiles import AgentProfile
 from preceptor.simulated.truth import Truth
-from preceptor.simulated.world import AgentProfile
 
 ORACLE, NOTHING = "oracle", "does nothing"
 ARMS = (ALONE, TAUGHT, TEACHER, ORACLE, NOTHING)

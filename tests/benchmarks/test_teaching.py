@@ -14,8 +14,8 @@ from preceptor.dialogue.domain import Domain
 from preceptor.library.model import Guidance, Scenario, Strategy
 from preceptor.retrieval.selector import Found
 from preceptor.simulated.model import SimulatedModel
+from preceptor.simulated.profiles import AgentProfile
 from preceptor.simulated.truth import Truth
-from preceptor.simulated.world import AgentProfile
 
 LATE, ANGRY = "My rolls should have been here an hour ago.", "I am losing patience with your bakery."
 NUTS = "Are there any nuts in the birthday cake?"

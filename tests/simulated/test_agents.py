@@ -7,8 +7,9 @@ import pytest
 
 from preceptor.llm.messages import Message, Request, Sampling
 from preceptor.simulated.model import SimulatedModel, models
+from preceptor.simulated.profiles import Attention
 from preceptor.simulated.reading import Reader
-from preceptor.simulated.world import Attention, World
+from preceptor.simulated.world import World
 
 from .conftest import chat, varied
 

@@ -8,7 +8,7 @@ import pytest
 from preceptor import Domain, Teaching, World, teach
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.simulated.model import models
-from preceptor.simulated.world import AgentProfile, CustomerProfile
+from preceptor.simulated.profiles import AgentProfile, CustomerProfile
 from preceptor.teaching.events import Event, Note
 from preceptor.teaching.orders import CUT, Orders
 from preceptor.teaching.teach import Taught

@@ -13,10 +13,11 @@ import orjson
 from preceptor.llm.messages import Message, Request, ToolCall
 from preceptor.simulated.chance import Chance
 from preceptor.simulated.course import Stretch, arguments, at_hand
+from preceptor.simulated.profiles import AgentProfile
 from preceptor.simulated.prompt import Placement, examples, lines, placed
 from preceptor.simulated.reading import Instructions, Reader
 from preceptor.simulated.wording import fill, joined
-from preceptor.simulated.world import AgentProfile, Situation
+from preceptor.simulated.world import Situation
 
 
 @dataclass(frozen=True)

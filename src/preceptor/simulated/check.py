@@ -12,19 +12,12 @@ from pathlib import Path
 
 from preceptor.errors import UserError
 from preceptor.simulated import workings
+from preceptor.simulated.profiles import AgentProfile
 from preceptor.simulated.reading import SMALL_TALK, Among, Reader
+from preceptor.simulated.references import PLACEHOLDER, faults, wordings
 from preceptor.simulated.tools import Digits
 from preceptor.simulated.words import sentences
-from preceptor.simulated.world import (
-    PLACEHOLDER,
-    AgentProfile,
-    Move,
-    Situation,
-    World,
-    faults,
-    read_text,
-    wordings,
-)
+from preceptor.simulated.world import Move, Situation, World, read_text
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import Literal
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
 from preceptor.simulated.course import Stretch, answered
+from preceptor.simulated.profiles import CustomerProfile
 from preceptor.simulated.prompt import Said, blocks, conversation, outside
 from preceptor.simulated.quality import turn_quality
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.wording import fill, joined, misspell
-from preceptor.simulated.world import Behaviour, CustomerProfile, Situation
+from preceptor.simulated.world import Behaviour, Situation
 
 Ends = Literal["no", "resolved", "left"]
 

@@ -14,7 +14,8 @@ from preceptor.simulated.course import Stretch, answered, arguments, course, led
 from preceptor.simulated.prompt import Said
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.records import Place, Records
-from preceptor.simulated.world import PLACEHOLDER, Move, Situation
+from preceptor.simulated.references import PLACEHOLDER
+from preceptor.simulated.world import Move, Situation
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import Any
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
 from preceptor.simulated.course import answered, at_hand
+from preceptor.simulated.profiles import JudgeProfile
 from preceptor.simulated.prompt import Said, blocks, conversation, orders, turn
 from preceptor.simulated.quality import Ending, satisfaction, turn_quality
 from preceptor.simulated.reading import Reader
-from preceptor.simulated.world import JudgeProfile, Situation
+from preceptor.simulated.world import Situation
 
 
 @dataclass(frozen=True)

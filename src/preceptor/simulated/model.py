@@ -17,10 +17,11 @@ from preceptor.simulated.chance import Chance
 from preceptor.simulated.customer import Customer
 from preceptor.simulated.form import filled
 from preceptor.simulated.judge import Judge
+from preceptor.simulated.profiles import AgentProfile, CustomerProfile, JudgeProfile
 from preceptor.simulated.prompt import form, task
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.teacher import Teacher
-from preceptor.simulated.world import AgentProfile, CustomerProfile, JudgeProfile, World
+from preceptor.simulated.world import World
 
 _BYTES_A_TOKEN = 4
 _TOKENS_A_MESSAGE = 4

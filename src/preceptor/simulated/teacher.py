@@ -14,10 +14,11 @@ from typing import Any
 from preceptor.llm.messages import Request
 from preceptor.simulated.chance import Chance
 from preceptor.simulated.course import answered, at_hand
+from preceptor.simulated.profiles import AgentProfile, Teaching
 from preceptor.simulated.prompt import Said, blocks, conversation, numbered, orders, turn
 from preceptor.simulated.reading import Reader
 from preceptor.simulated.wording import joined
-from preceptor.simulated.world import AgentProfile, Situation, Teaching
+from preceptor.simulated.world import Situation
 
 _BLIND = Teaching(insight=0.0, vague=1.0)
 """An agent that was never taught to teach says nothing useful."""

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import pydantic
 
-Name = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Text = Annotated[str, pydantic.Field(min_length=1)]
-Weight = Annotated[float, pydantic.Field(ge=0)]
+from preceptor.simulated.fields import Name, Part, Text, Weight
+
 Values = Annotated[tuple[Text, ...], pydantic.Field(min_length=1), pydantic.BeforeValidator(lambda v: _listed(v))]
 """One value, or a list of them."""
 
@@ -19,11 +18,7 @@ def _listed(values: object) -> object:
     return [values] if isinstance(values, str) else values
 
 
-class _Part(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Digits(_Part):
+class Digits(Part):
     """Values that are numbers."""
 
     digits: Annotated[int, pydantic.Field(ge=1, le=18)]
@@ -36,7 +31,7 @@ Column = Annotated[
 """Numbers of so many digits, or values with their weights."""
 
 
-class Table(_Part):
+class Table(Part):
     """Records of one kind."""
 
     key: Name
@@ -44,7 +39,7 @@ class Table(_Part):
     columns: Annotated[dict[Name, Column], pydantic.Field(min_length=1)]
 
 
-class Service(_Part):
+class Service(Part):
     """What a tool does: it gives a row, or, with `sets`, changes one."""
 
     table: Name
@@ -58,7 +53,7 @@ class Service(_Part):
     """What is said then."""
 
 
-class Action(_Part):
+class Action(Part):
     """The call that a move is."""
 
     tool: Text
@@ -66,7 +61,7 @@ class Action(_Part):
     """Values; ``{placeholder}`` stands for what the customer said, ``{table.column}`` for what a tool gave."""
 
 
-class Result(_Part):
+class Result(Part):
     """The result of a call that makes a situation of another."""
 
     tool: Text

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from preceptor.simulated.check import only_poor
 from preceptor.simulated.course import Stretch, answered, at_hand
+from preceptor.simulated.profiles import AgentProfile
 from preceptor.simulated.prompt import Said
 from preceptor.simulated.quality import Ending, satisfaction, turn_quality
 from preceptor.simulated.reading import Reader
-from preceptor.simulated.world import AgentProfile, Situation, World
+from preceptor.simulated.world import Situation, World
 
 PRACTISED = 0.7
 """A move a profile makes untold at least this often is not worth a strategy: it counts as known, not as learnable."""

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 
 from preceptor.simulated.chance import Chance
+from preceptor.simulated.references import PLACEHOLDER
 from preceptor.simulated.tools import Digits
-from preceptor.simulated.world import PLACEHOLDER, World
+from preceptor.simulated.world import World
 
 Given = Mapping[str, str]
 """What tools have told, by ``table.column``."""

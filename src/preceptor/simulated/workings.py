@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from itertools import combinations
 
+from preceptor.simulated.references import PLACEHOLDER
 from preceptor.simulated.tools import Digits, Result
 from preceptor.simulated.wording import said_value
-from preceptor.simulated.world import PLACEHOLDER, Move, Situation, World
+from preceptor.simulated.world import Move, Situation, World
 
 
 def follows(world: World, here: Situation, tools: frozenset[str]) -> frozenset[str]:
