@@ -4,8 +4,10 @@ No test may fail by chance: what Hypothesis draws is the same each time (`make f
 slow, and what is counted by the day is not counted at midnight.
 """
 
+import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -46,6 +48,22 @@ def one_day() -> None:
     left = DAY - time.time() % DAY
     if left < MIDNIGHT:
         time.sleep(left + 1)
+
+
+@pytest.fixture
+def room() -> Callable[[int], AbstractContextManager[None]]:
+    """As on a full disk: no file of this process may grow beyond so many bytes."""
+
+    @contextmanager
+    def bounded(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return bounded
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The OpenAI client, through the real SDK: faults sorted, gaps worked around, nothing secret let out."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -139,6 +140,19 @@ async def test_the_wait_a_server_asks_for_is_carried() -> None:
 )
 def test_forms_of_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, now=1000.0) == seconds
+
+
+@pytest.mark.parametrize(
+    "date", ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+)
+def test_dates_of_every_form_are_the_same_wherever_we_are(date: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three of RFC 9110; the last has no zone."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        waited = retry_after({"retry-after": date}, now=784_111_777.0 - 5)
+    time.tzset()
+    assert waited == 5.0
 
 
 @pytest.mark.parametrize(

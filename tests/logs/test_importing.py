@@ -1,6 +1,7 @@
 """Conversations into the database: once each, whole or not at all, without customers' data."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,16 @@ def test_a_file_that_is_none_leaves_nothing(db: Database, tmp_path: Path) -> Non
     with pytest.raises(UserError):
         take(db, tmp_path / "none.jsonl")
     assert list(Store(db).conversations("desk")) == []
+
+
+def test_what_there_is_no_room_for_is_told(tmp_path: Path, room: Callable[[int], AbstractContextManager[None]]) -> None:
+    """Rows of a table wait in a temporary file until all that belong together are there."""
+    rows = [f"{n % 100},customer,{'Where is it? ' * 40}" for n in range(12_000)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["conversation,speaker,text", *rows]))
+    with room(1_000_000), pytest.raises(UserError, match="no room to put the rows of conversations together"):
+        list(read(path).talks())
+    assert len(list(read(path).talks())) == 100
 
 
 def test_a_folder_s_files_are_sources_by_their_place(tmp_path: Path) -> None:

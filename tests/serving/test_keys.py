@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -278,6 +278,25 @@ def test_what_a_killed_process_has_counted_is_taken_in_once(place: str, tmp_path
         mine.close(db)
         assert Keys(db).spent(datetime.now(UTC))["key-1"]["day"] == Amount(11, 110, 55, 33)
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_reply_that_there_was_no_room_for_takes_none_after_it_along(
+    tmp_path: Path, room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    """What is in the journal is counted even when the process is killed."""
+    killed, one = Spending(tmp_path / "kept"), Amount(1, 10, 5, 3)
+    killed.charge("key-1", one)
+    (journal,) = (tmp_path / "kept").iterdir()
+    with room(journal.stat().st_size + 9):
+        killed.charge("key-1", one)
+    killed.charge("key-1", one)
+    assert killed.faults == 1
+    assert len(journal.read_bytes().splitlines()) == 2
+    with Database.open(tmp_path / "p.db") as db:
+        killed.close(None)
+        mine = Spending(tmp_path / "kept")
+        assert mine.recover(db) == 1
+        assert Keys(db).spent(NOW)["key-1"]["ever"] == Amount(2, 20, 10, 6)
 
 
 class Doubtful(Database):

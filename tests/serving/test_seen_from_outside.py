@@ -1,5 +1,7 @@
 """What the gateway tells of itself: metrics and the access log."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from preceptor.serving.refusals import Refused
 from .stage import ABOUT_BREAD, LATE, Echo, behind, chunk, plain, said, streamed
 
 pytestmark = pytest.mark.anyio
+Room = Callable[[int], AbstractContextManager[None]]
 MESSAGES: list[Any] = [{"role": "user", "content": ABOUT_BREAD}]
 REPLY = (
     b'{"id":"chatcmpl-9","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
@@ -148,3 +151,19 @@ def test_what_cannot_be_written_is_counted(tmp_path: Path) -> None:
         lines.put(b"{}")
     lines.close()
     assert lines.lost == 3
+
+
+def test_a_line_that_there_was_no_room_for_takes_none_after_it_along(tmp_path: Path, room: Room) -> None:
+    lines = Lines(tmp_path / "log")
+    with room(25):
+        for number in range(4):
+            lines.put(b'{"line":%d}' % number)
+        lines.open()
+        lines.close()
+    assert lines.lost == 2
+    assert read(tmp_path / "log") == '{"line":0}\n{"line":1}\n{"l'
+    lines.put(b'{"line":4}')
+    lines.open()
+    lines.close()
+    assert lines.lost == 2
+    assert read(tmp_path / "log").splitlines()[2:] == ['{"l', '{"line":4}']

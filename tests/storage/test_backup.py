@@ -169,14 +169,21 @@ def test_what_is_not_as_it_was_written_is_not_restored(tmp_path: Path, how: str)
         restore(tmp_path / "none", tmp_path / "new.db")
 
 
-def test_a_restore_that_fails_leaves_nothing(other: str, bare: str, tmp_path: Path) -> None:
-    """Two rows of one key: the digest is right, the database refuses."""
+@pytest.mark.parametrize(
+    "change", [(b"]\n", b"]\n%b"), (b",0,", b",18446744073709551615,")], ids=["twice", "too large"]
+)
+def test_a_restore_that_fails_leaves_nothing(
+    other: str, bare: str, tmp_path: Path, change: tuple[bytes, bytes]
+) -> None:
+    """Two rows of one key, or a number that no column holds: the digest is right, the database refuses."""
     with Database.open(bare) as db:
         Runs(db).create("teach", {}, 0)
         backup(db, tmp_path / "all")
     lines = (tmp_path / "all").read_bytes().splitlines(keepends=True)
     row = next(n for n, line in enumerate(lines) if b'"teach"' in line)
-    lines.insert(row, lines[row])
+    old, new = change
+    lines[row] = lines[row].replace(old, new.replace(b"%b", lines[row]))
+    lines = b"".join(lines).splitlines(keepends=True)
     (tmp_path / "bad").write_bytes(b"".join(signed(lines)))
     with pytest.raises(UserError, match="Nothing was restored"):
         restore(tmp_path / "bad", other)

@@ -330,6 +330,16 @@ def test_a_full_disk_ends_in_a_sentence_and_loses_nothing(tmp_path: Path) -> Non
         assert db.check() == ()
 
 
+def test_a_full_disk_has_room_for_a_lock(
+    tmp_path: Path, room: Callable[[int], contextlib.AbstractContextManager[None]]
+) -> None:
+    with Database.open(tmp_path / "p.db") as db, Database.open(tmp_path / "p.db") as other:
+        with room(0), db.lock("r"), pytest.raises(Conflict, match="another process"), other.lock("r"):
+            pass
+        with other.lock("r"):
+            pass
+
+
 async def test_on_a_full_disk_nobody_is_told_that_it_is_kept(tmp_path: Path) -> None:
     with Database.open(tmp_path / "p.db") as db:
         runs_ = Runs(db)

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -128,6 +129,10 @@ class Cutter:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self.cut: str | None = None
+        self.then: Callable[[], object] = lambda: None
+        """Called when a commit is kept, before the line is cut."""
+        self.looked_up: Callable[[], bool] = lambda: False
+        """Asked when a commit is looked up: whether that line is cut, too."""
         self._answered = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -149,7 +154,10 @@ class Cutter:
                     server.sendall(data)
                     # What the server says stays here.
                     assert self._answered.wait(LONGEST)
+                    self.then()
                 self.cut = None
+                break
+            if b"SELECT preceptor_writers" in data and self.looked_up():
                 break
             server.sendall(data)
         for line in (client, server):
@@ -209,6 +217,32 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up(cluster: Cluster, url
             await Runs(db).note(made.id, "n", moment)
             assert cutter.cut is None
         assert [event.body for event in Runs(db).events(made.id)] == ["before", "after"]
+
+
+async def test_a_line_that_breaks_while_a_commit_is_looked_up_is_looked_up_again(
+    cluster: Cluster, url: str, cutter: Cutter
+) -> None:
+    answers = iter([True, True, False])
+    with Database.open(through(cutter, cluster, url)) as db:
+        made = Runs(db).create("t", {}, 0)
+        cutter.cut, cutter.looked_up = "after", lambda: next(answers, False)
+        await Runs(db).note(made.id, "n", "once")
+        assert list(answers) == []
+        assert [event.body for event in Runs(db).events(made.id)] == ["once"]
+
+
+async def test_what_cannot_be_looked_up_is_told_and_not_repeated(cluster: Cluster, url: str, cutter: Cutter) -> None:
+    def rename(old: str, new: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"ALTER TABLE {old} RENAME TO {new}".encode())
+
+    with Database.open(through(cutter, cluster, url)) as db:
+        made = Runs(db).create("t", {}, 0)
+        cutter.cut, cutter.then = "after", lambda: rename("preceptor_writers", "elsewhere")
+        with pytest.raises(UserError, match="is not known"):
+            await Runs(db).note(made.id, "n", "perhaps")
+        rename("elsewhere", "preceptor_writers")
+        assert [event.body for event in Runs(db).events(made.id)] == ["perhaps"]
 
 
 def test_a_held_run_stays_held_when_the_server_was_away(cluster: Cluster, url: str) -> None:

@@ -8,6 +8,7 @@ However long it is, it is passed on (the OpenAI client takes no notice beyond 12
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any
@@ -135,8 +136,10 @@ def _number(value: str | None) -> float | None:
 
 
 def _until(date: str | None, now: float) -> float | None:
+    """A form of old has no zone in it and means UTC like the others (RFC 9110, 5.6.7)."""
     try:
-        return _sensible(parsedate_to_datetime(date).timestamp() - now) if date else None
+        at = parsedate_to_datetime(date) if date else None
+        return None if at is None else _sensible((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, OverflowError):
         return None
 

@@ -7,18 +7,23 @@ conversation to stand together would break those of an export by time.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import groupby
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
 
+from preceptor.errors import UserError
+
 _BATCH = 5_000
 
 
 class Spool:
-    """Put all, then go through the groups once; a context manager."""
+    """Put all, then go through the groups once; a context manager.
+
+    What it is asked for raises UserError where there is no room for the rows.
+    """
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, int, bytes]] = []
@@ -39,14 +44,15 @@ class Spool:
     def groups(self) -> Iterator[tuple[str, list[tuple[int, Any]]]]:
         """(key, its rows with their numbers, as they stand in the file)."""
         self._write()
-        self._db.execute("CREATE TABLE firsts AS SELECT key, min(n) AS first FROM rows GROUP BY key")
+        with _room():
+            self._db.execute("CREATE TABLE firsts AS SELECT key, min(n) AS first FROM rows GROUP BY key")
         wanted = "SELECT key, n, body FROM rows JOIN firsts USING (key) ORDER BY first, key, n, rows.rowid"
-        with closing(self._db.execute(wanted)) as found:
+        with _room(), closing(self._db.execute(wanted)) as found:
             for key, group in groupby(found, key=lambda row: row[0]):
                 yield key, [(n, orjson.loads(body)) for _, n, body in group]
 
     def _write(self) -> None:
-        with self._db:
+        with _room(), self._db:
             self._db.executemany("INSERT INTO rows VALUES (?, ?, ?)", self._rows)
         self._rows.clear()
 
@@ -55,3 +61,14 @@ class Spool:
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         self._db.close()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as fault:
+        raise UserError(
+            f"There is no room to put the rows of conversations together ({fault}). Free some where temporary files "
+            "are kept, or name another folder for them in the environment variable SQLITE_TMPDIR."
+        ) from None

@@ -21,6 +21,8 @@ class Lines:
         self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
+        self._torn = False
+        """Half a line stands at the end."""
         self.lost = 0
         """Lines that could not be written."""
 
@@ -29,7 +31,7 @@ class Lines:
         self._thread.start()
 
     def put(self, line: bytes) -> None:
-        """A line, without its end."""
+        """A line, without its end; it holds no other."""
         if self._waiting.qsize() < MOST:
             self._waiting.put(line)
         else:
@@ -53,15 +55,23 @@ class Lines:
                 return
 
     def _write(self, lines: list[bytes]) -> None:
+        # Where half a line was all there was room for, the next must not go on from it.
+        text = b"\n" * self._torn + b"".join(line + b"\n" for line in lines)
         try:
-            if self._path is None:
-                sys.stderr.buffer.write(b"\n".join([*lines, b""]))
-                sys.stderr.buffer.flush()
-                return
-            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(handle, b"\n".join([*lines, b""]))
-            finally:
-                os.close(handle)
+            written = text[: self._append(text)]
         except (OSError, ValueError):
-            self.lost += len(lines)
+            written = b""
+        self.lost += len(lines) - max(0, written.count(b"\n") - self._torn)
+        self._torn = not written.endswith(b"\n") if written else self._torn
+
+    def _append(self, text: bytes) -> int:
+        """How many bytes there was room for."""
+        if self._path is None:
+            sys.stderr.buffer.write(text)
+            sys.stderr.buffer.flush()
+            return len(text)
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            return os.write(handle, text)
+        finally:
+            os.close(handle)

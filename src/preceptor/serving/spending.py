@@ -8,6 +8,7 @@ starts.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -49,8 +50,11 @@ class _File:
             os.close(handle)
 
     def append(self, line: bytes) -> None:
-        """Raises: OSError: such as a full disk."""
-        os.write(self.handle, line)
+        """Raises: OSError: such as a full disk; nothing of the line is there."""
+        if os.write(self.handle, line) < len(line):
+            # The next line must not stand behind half of this one.
+            os.ftruncate(self.handle, self.written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.written += len(line)
 
     def drop(self) -> None:

@@ -146,7 +146,7 @@ def _head(line: bytes, path: Path) -> dict[str, Any]:
 
 _CONTENTS = pydantic.TypeAdapter(Contents)
 _UNFIT = (
-    *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError),
     *(sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError, sa.exc.InterfaceError, sa.exc.CompileError),
 )
 """What comes of rows that are of no table, or of none in such a form; a digest can be made for those, too."""

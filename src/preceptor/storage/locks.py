@@ -51,8 +51,10 @@ class FileLocks:
         path = self._folder / f"{name}.lock"
         handle = _acquire(path, name)
         try:
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            # Only told to others; a full disk is no reason to hold nothing.
+            with suppress(OSError):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield
         finally:
             # While it is still held, so that nobody locks a file that is about to go.

@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from preceptor.errors import Conflict, UserError
 
+T = TypeVar("T")
 BUSY_SECONDS = 60
 """How long to wait for another process's turn, as with SQLite."""
 CUT_OFF = 20
@@ -166,7 +167,7 @@ class Server:
             raise
         return connection
 
-    def _patiently(self, attempt: Callable[[], sa.Connection], least: float = 0.0) -> sa.Connection:
+    def _patiently(self, attempt: Callable[[], T], least: float = 0.0) -> T:
         """Try until it works. A server that was never reached is not waited for: its address may be wrong."""
         began, wait = time.monotonic(), RETRY_FROM
         while True:
@@ -186,17 +187,20 @@ class Server:
             UserError: it cannot be told.
         """
         try:
-            connection = self._patiently(self._connected, IN_DOUBT)
-        except DBAPIError:
+            return self._patiently(self._last_turn, IN_DOUBT) == turn
+        except DBAPIError as again:
+            # With no fault of a server as its cause: such are repeated.
             raise UserError(
-                f"The database {self._name!r} went away in the middle of a commit and did not come back: "
-                "whether the last change was kept is not known. Look before you repeat it."
-            ) from fault
-        with connection:
+                f"The database {self._name!r} went away in the middle of a commit ({fault.orig}) and cannot be asked "
+                f"({again.orig}): whether the last change was kept is not known. Look before you repeat it."
+            ) from None
+
+    def _last_turn(self) -> int | None:
+        """The number of this writer's last transaction that was kept."""
+        with self._connected() as connection:
             # Its session may not have ended yet; until it has, the answer could still change.
             connection.execute(sa.select(_LOCK))
-            last = connection.scalar(sa.select(_writers.c.n).where(_writers.c.id == self._me))
-            return bool(last == turn)
+            return connection.scalar(sa.select(_writers.c.n).where(_writers.c.id == self._me))
 
 
 def away(fault: DBAPIError) -> bool:
