@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import re
 import sys
@@ -34,6 +33,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from desk import quick
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer, Voice
@@ -509,10 +509,6 @@ def show_recorded(found: Mapping[str, Any]) -> None:
     print(f"{found['the same']:.1%} gave the same, {found['the same but for what is known']:.1%} with what is known")
     for kind, count in (*found["classes"].items(), *found["rewards"].items()):
         print(f"  {kind:80}{count:>6}")
-
-
-def quick() -> bool:
-    return os.environ.get("QUICK") == "1"
 
 
 def arguments() -> argparse.Namespace:

@@ -98,6 +98,8 @@ BASE = {
             "names a tool 'find_ordr' that is not among the tools; did you mean 'find_order'?",
         ),
         ({"rules": 2 * [{"id": "a", "description": "d", "must_say": "x"}]}, "two rules have the id 'a'"),
+        ({"topics": 2 * [{"id": "a", "description": "d"}]}, "two topics have the id 'a'"),
+        ({"personas": 2 * [{"id": "a", "description": "d"}]}, "two personas have the id 'a'"),
         ({"escalation": {}}, "escalation needs a tool, agent_says or customer_says"),
         ({"escalation": {"tool": "call"}}, "escalation names a tool 'call' that is not among the tools"),
     ],

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
+from pydantic import ValidationError
 
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.conversation import Context, Turn
@@ -153,3 +154,10 @@ async def test_where_it_hurt_is_kept_with_both_replies() -> None:
         assert ("BAD" in one.before, "BAD" in one.after) == (False, True)
     (harmless,) = await trials(crew(["GOOD"]), ["Say GOOD."], CONTEXTS)
     assert [one.kind for one in harmless.evidence] == ["acceptance"]
+
+
+@pytest.mark.parametrize(("looks", "said"), [((), "at least 1"), ((80, 16), "more pairs"), ((16, 16), "more pairs")])
+def test_looks_come_one_after_the_other(looks: tuple[int, ...], said: str) -> None:
+    """Otherwise the first would be at five times the level, or there would be none."""
+    with pytest.raises(ValidationError, match=said):
+        Teaching(looks=looks)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,13 +140,16 @@ class Domain(_Part):
     """None: nobody can tell, and escalations are not measured."""
 
     @pydantic.model_validator(mode="after")
-    def _rules_fit(self) -> "Domain":
-        ids = [rule.id for rule in self.rules]
-        if twice := next((one for one in ids if ids.count(one) > 1), None):
-            raise ValueError(f"two rules have the id {twice!r}")
+    def _names_fit(self) -> "Domain":
         known = [tool.name for tool in self.tools]
-        if twice := next((one for one in known if known.count(one) > 1), None):
-            raise ValueError(f"two tools have the name {twice!r}")
+        for what, names in (
+            ("topics have the id", [topic.id for topic in self.topics]),
+            ("personas have the id", [persona.id for persona in self.personas]),
+            ("rules have the id", [rule.id for rule in self.rules]),
+            ("tools have the name", known),
+        ):
+            if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+                raise ValueError(f"two {what} {twice!r}")
         for where, tool in self._named_tools():
             if tool not in known:
                 near = difflib.get_close_matches(tool, known, 1)

@@ -1,11 +1,19 @@
 """How a teaching run is done: every figure a person may want to change."""
 
+from itertools import pairwise
 from typing import Annotated
 
 import pydantic
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
+
+
+def _rising(looks: tuple[int, ...]) -> tuple[int, ...]:
+    """Each look's level is the share of pairs that it adds."""
+    if any(later <= before for before, later in pairwise(looks)):
+        raise ValueError("each look must come after more pairs than the one before")
+    return looks
 
 
 class Teaching(pydantic.BaseModel):
@@ -41,7 +49,7 @@ class Teaching(pydantic.BaseModel):
     """Strategies of one scenario, at most."""
     slot_limit: Count = 12
     """Strategies in the student's prompt at a time, at most."""
-    looks: tuple[Count, ...] = (16, 40, 80)
+    looks: Annotated[tuple[Count, ...], pydantic.Field(min_length=1), pydantic.AfterValidator(_rising)] = (16, 40, 80)
     """Pairs of replies (with and without) after which a strategy's test may stop, one after the other."""
     repeats: Count = 4
     """Pairs drawn from one held-back context, at most."""
