@@ -28,9 +28,10 @@ def test_a_file_is_imported_listed_shown_and_removed(project: Path, preceptor: C
     path = file(tmp_path, TALK, {"text": "no conversation"})
     code, out, _ = preceptor("logs", "import", path, "--project", project)
     assert code == 0
-    assert "talks.jsonl (messages): 1 conversations, 2 turns; 1 new, 0 known." in out
+    assert "talks.jsonl (messages): 1 conversation, 2 turns; 1 new, 0 known." in out
     assert "Redacted: name 2." in out
-    assert "1 rows could not be read" in out
+    assert "1 row could not be read. Row 2: Neither" in out
+    assert f"preceptor teach --logs imported --project {project}" in out
     [rejected] = (project / "rejected" / "talks.jsonl.jsonl").read_bytes().splitlines()
     assert orjson.loads(rejected)["line"] == 2
     assert "0 new, 1 known" in preceptor("logs", "import", path, "--project", project)[1]
@@ -59,12 +60,32 @@ def test_a_folder_and_what_cannot_be_imported(project: Path, preceptor: Command,
     (folder / "turns.csv").write_text("a,b\n1,2\n")
     code, _, err = preceptor("logs", "import", folder, "--name", "x", "--project", project)
     assert (code, "--name" in err) == (1, True)
-    code, _, err = preceptor("logs", "import", folder, "--project", project)
-    assert (code, "--mapping" in err) == (1, True)
+    (folder / "z.jsonl").write_text("{}\n")
+    file(folder, TALK).rename(folder / "zz.jsonl")
+    file(folder, TALK)
+    code, out, err = preceptor("logs", "import", folder, "--project", project)
+    assert (code, "--mapping" in err) == (1, True), "it is told, and the others are imported"
+    assert "z.jsonl: no conversations" in out
+    assert "4 files: 2 conversations, 1 of them new, 1 files with none, 1 not imported (above)." in out
+    listed = preceptor("logs", "list", "--project", project)[1]
+    assert "in/talks.jsonl" in listed
+    assert "in/zz.jsonl" in listed
+    assert "turns.csv" not in listed, "nothing came from it"
+    code, out, err = preceptor("logs", "import", folder / "z.jsonl", "--project", project)
+    assert (code, "Next:" in out) == (1, False), "nothing came in"
     code, _, err = preceptor("logs", "import", tmp_path / "none.jsonl", "--project", project)
     assert (code, "none.jsonl" in err) == (1, True)
     code, _, err = preceptor("logs", "import", folder, "--format", "papyrus", "--project", project)
     assert (code, "'papyrus'" in err) == (1, True)
+
+
+def test_what_is_from_before_and_in_the_file_no_more_is_told(project: Path, preceptor: Command, tmp_path: Path) -> None:
+    preceptor("logs", "import", file(tmp_path, TALK), "--project", project)
+    changed = TALK | {"id": "t-2"}
+    _, out, _ = preceptor("logs", "import", file(tmp_path, changed), "--project", project)
+    assert "2 conversations, 4 turns; 1 new, 0 known." in out
+    assert "1 of them are from before" in out
+    assert "preceptor logs remove talks.jsonl" in out
 
 
 def test_teaching_takes_what_was_imported(project: Path, preceptor: Command, tmp_path: Path) -> None:

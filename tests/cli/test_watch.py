@@ -71,7 +71,7 @@ def write(file: Path, texts: list[str], first: int = 0) -> None:
 
 def test_what_is_near_is_near_and_what_is_far_waits(desk: Path, preceptor: Command) -> None:
     write(desk / "in" / "a.jsonl", [OUTAGE[0], *BAKERY])
-    code, out, _ = preceptor("watch", "--once", "--no-teach", "--folder", "in", "--project", desk)
+    code, out, _ = preceptor("watch", "--once", "--no-teach", "--folder", desk / "in", "--project", desk)
     assert code == 0
     assert "5 conversations are new" in out
     assert "held against release" in out
@@ -83,7 +83,7 @@ def test_what_is_near_is_near_and_what_is_far_waits(desk: Path, preceptor: Comma
     write(desk / "in" / "a.jsonl", [OUTAGE[1]], 5)
     with (desk / "in" / "a.jsonl").open("a") as log:
         log.write('{"messages": [{"role": "us')  # being written
-    code, out, _ = preceptor("watch", "--once", "--no-teach", "--folder", "in", "--json", "--project", desk)
+    code, out, _ = preceptor("watch", "--once", "--no-teach", "--folder", desk / "in", "--json", "--project", desk)
     told = json.loads(out)
     assert (code, told["imported"], told["conversations"], told["far"], told["waiting"]) == (0, 1, 1, 0, 4)
 
@@ -96,10 +96,44 @@ def test_recordings_of_the_gateway_are_looked_at(desk: Path, preceptor: Command)
     assert (code, json.loads(out)["conversations"]) == (0, 2)
 
 
+def test_a_bad_file_and_a_folder_that_is_not_there_are_told_and_the_rest_is_looked_at(
+    desk: Path, preceptor: Command
+) -> None:
+    look = ("watch", "--once", "--no-teach", "--project", desk)
+    code, out, err = preceptor(*look)
+    assert (code, "watch.folder" in err) == (0, True), "nothing is watched"
+    code, out, err = preceptor(*look, "--set", "watch.folder=out")
+    assert (code, "There is no" in err) == (0, True)
+    code, out, err = preceptor(*look, "--folder", desk / "out")
+    assert (code, "out" in err) == (1, True)
+    write(desk / "in" / "z.jsonl", BAKERY)
+    (desk / "in" / "a.csv").write_text("no,log\n1,2\n")
+    code, out, err = preceptor(*look, "--folder", desk / "in")
+    assert (code, "4 conversations are new" in out, "a.csv" in err) == (0, True, True)
+
+
+def test_only_what_is_new_is_read_also_by_another_process(desk: Path, preceptor: Command) -> None:
+    """And a folder that was moved brings nothing new."""
+    look = ("watch", "--once", "--no-teach", "--project", desk, "--folder")
+    write(desk / "in" / "a.jsonl", BAKERY)
+    preceptor(*look, desk / "in")
+    loaded = Project.load(desk)
+    with loaded.database() as db:
+        assert Watch(loaded, db).look(desk / "in").imported == ()
+        write(desk / "in" / "a.jsonl", [OUTAGE[0]], 4)
+        [onward] = Watch(loaded, db).look(desk / "in").imported
+        assert (onward.added, onward.known) == (1, 0), "what was read is not read again"
+        (desk / "elsewhere").mkdir()
+        (desk / "in").rename(desk / "elsewhere" / "in")
+        assert Watch(loaded, db).look(desk / "elsewhere" / "in").imported == ()
+    code, out, _ = preceptor(*look, desk / "elsewhere")
+    assert (code, "0 conversations are new" in out) == (0, True), "the same by another name"
+
+
 def test_without_scenarios_there_is_nothing_to_hold_them_against(project: Path, preceptor: Command) -> None:
     (project / "in").mkdir()
     write(project / "in" / "a.jsonl", OUTAGE)
-    code, out, _ = preceptor("watch", "--once", "--folder", "in", "--project", project)
+    code, out, _ = preceptor("watch", "--once", "--folder", project / "in", "--project", project)
     assert code == 0
     assert "preceptor teach" in out
 
@@ -107,7 +141,7 @@ def test_without_scenarios_there_is_nothing_to_hold_them_against(project: Path, 
 def test_a_drift_is_an_alarm_with_an_exit_code(desk: Path, preceptor: Command) -> None:
     shuffled = [f"{OUTAGE[n % 8]} It is number {n}." for n in range(40)]
     write(desk / "in" / "a.jsonl", shuffled)
-    watch = ("watch", "--once", "--no-teach", "--folder", "in", "--set", "watch.window=40", "--project", desk)
+    watch = ("watch", "--once", "--no-teach", "--folder", desk / "in", "--set", "watch.window=40", "--project", desk)
     assert preceptor(*watch)[0] == 0
     write(desk / "in" / "a.jsonl", [f"{BAKERY[n % 4]} For {n} people." for n in range(40)], 40)
     code, out, _ = preceptor(*watch)

@@ -1,5 +1,6 @@
 """Conversations into the database: once each, whole or not at all, without customers' data."""
 
+import gzip
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -59,7 +60,8 @@ def test_what_two_sources_share_is_kept_until_both_are_removed(db: Database, tmp
     assert [source.name for source in store.sources()] == ["b"]
     with pytest.raises(NotFound, match="'a'"):
         list(store.conversations("a"))
-    assert take(db, tmp_path / "a.jsonl", "a").added == 2
+    again = take(db, tmp_path / "a.jsonl", "a")
+    assert (again.added, again.known, again.source.conversations) == (1, 1, 2), "what is in b is known"
 
 
 def test_rows_that_cannot_be_read_are_told_in_a_file_without_what_they_held(db: Database, tmp_path: Path) -> None:
@@ -128,7 +130,60 @@ def test_a_source_is_of_one_file(db: Database, tmp_path: Path) -> None:
 def test_a_file_that_is_none_leaves_nothing(db: Database, tmp_path: Path) -> None:
     with pytest.raises(UserError):
         take(db, tmp_path / "none.jsonl")
-    assert list(Store(db).conversations("desk")) == []
+    write(tmp_path / "empty.jsonl")
+    write(tmp_path / "else.jsonl", {"topic": "no conversation"}, {"topic": "nor this"})
+    assert take(db, tmp_path / "empty.jsonl").read == 0
+    nothing = take(db, tmp_path / "else.jsonl", "else")
+    assert (nothing.read, nothing.rejected, nothing.first and nothing.first.line) == (0, 2, 1)
+    assert Store(db).sources() == ()
+    take(db, write(tmp_path / "a.jsonl", talk(1)))
+    assert take(db, tmp_path / "a.jsonl", log=read(tmp_path / "a.jsonl", "sharegpt")).read == 0
+    [kept] = Store(db).sources()
+    assert (kept.state, kept.conversations, kept.forms) == ("done", 1, ("messages",)), "it stays as it was"
+
+
+def test_a_file_that_has_grown_is_read_on_and_one_that_has_changed_anew(db: Database, tmp_path: Path) -> None:
+    path, store = write(tmp_path / "a.jsonl", talk(1), b"{"), Store(db)
+    take(db, path)
+    mark = store.mark("desk")
+    assert mark is not None
+    assert mark.unchanged(path)
+    write(path, talk(1), b"{", talk(2), b"[")
+    with path.open("ab") as log:
+        log.write(b'{"messages": [{"role":')  # being written
+    assert not mark.unchanged(path)
+    place = mark.grown(path)
+    assert place is not None
+    assert place.line == 2
+    onward = take(db, path, log=read(path, growing=place))
+    assert (onward.added, onward.known, onward.rejected) == (1, 0, 1), "what was read is not read again"
+    assert (onward.source.conversations, onward.source.rejected) == (2, 2)
+    assert len((tmp_path / "a.rejected").read_bytes().splitlines()) == 2
+    mark = store.mark("desk")
+    assert mark is not None
+    assert mark.place is not None
+    assert mark.place.line == 4, "the line being written is read when it is whole"
+    write(path, *(talk(n) for n in range(10, 30)))
+    assert mark.grown(path) is None, "another file by the same name"
+    write(path, talk(1))
+    assert mark.grown(path) is None
+    store.remove("desk")
+    assert store.mark("desk") is None
+
+
+def test_where_a_later_row_may_go_on_with_an_earlier_one_all_is_read(db: Database, tmp_path: Path) -> None:
+    turns = [{"ticket": n, "from": "customer", "text": "Hello?"} for n in range(3)]
+    take(db, tmp_path / "turns.jsonl", log=read(write(tmp_path / "turns.jsonl", *turns), "table"))
+    mark = Store(db).mark("desk")
+    assert mark is not None
+    assert mark.place is None
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(orjson.dumps(talk(1))))
+    take(db, path, "packed")
+    packed = Store(db).mark("packed")
+    assert packed is not None
+    assert packed.place is None
+    assert packed.unchanged(path)
 
 
 def test_what_there_is_no_room_for_is_told(tmp_path: Path, room: Callable[[int], AbstractContextManager[None]]) -> None:
@@ -145,5 +200,8 @@ def test_a_folder_s_files_are_sources_by_their_place(tmp_path: Path) -> None:
     (tmp_path / "in" / "may").mkdir(parents=True)
     write(tmp_path / "in" / "may" / "a.jsonl", talk(1))
     write(tmp_path / "in" / "b.CSV", b"x")
+    write(tmp_path / "in" / "c.jsonl.gz", b"x")
     (tmp_path / "in" / "notes.txt").write_text("no log")
-    assert [name for name, _ in files(tmp_path / "in")] == ["in/b.CSV", "in/may/a.jsonl"]
+    (tmp_path / "in" / "notes.txt.gz").write_text("no log")
+    for folder in (tmp_path / "in", tmp_path / "in" / "may" / ".."):
+        assert [name for name, _ in files(folder)] == ["in/b.CSV", "in/c.jsonl.gz", "in/may/a.jsonl"]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from preceptor.cli.discover import discover
-from preceptor.cli.options import ProjectOption, SetOption, YesOption
+from preceptor.cli.options import ProjectOption, SetOption, YesOption, at, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.progress import Progress as Bar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from preceptor.logs.importing import Outcome, Progress
     from preceptor.logs.readers import Log
     from preceptor.settings.project import Project
+    from preceptor.storage.database import Database
 
 app = typer.Typer(help="Conversations of people and machines: import, look at, remove.", no_args_is_help=True)
 app.command()(discover)
@@ -25,7 +26,9 @@ SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="A source'
 
 @app.command("import")
 def import_(
-    path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A file, or a folder with files.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="A file, a folder with files, or - for standard input.")
+    ],
     form: Annotated[
         str | None,
         typer.Option(
@@ -54,20 +57,21 @@ def import_(
 ) -> None:
     """Import conversations into the project, without customers' data.
 
-    Known forms are told apart by themselves. Importing again adds only what is new; an import that was stopped is
-    finished that way. Rows that cannot be read are told of in a file, the rest is imported.
+    Known forms are told apart by themselves; files may be compressed with gzip. Importing again adds only what is new;
+    an import that was stopped is finished that way. Rows that cannot be read are told of in a file, the rest is
+    imported; so are the other files of a folder when one of them cannot be read. Exit code 1 when a file cannot be
+    read, or nothing comes in.
     """
-    from preceptor.errors import NotFound, UserError
+    from preceptor.errors import Conflict, NotFound, SettingsError, UserError
     from preceptor.logs import mapping as mappings
-    from preceptor.logs.importing import Redactor, bring, files
+    from preceptor.logs.importing import files
     from preceptor.logs.readers import read
-    from preceptor.logs.store import Store
     from preceptor.settings.project import Project
 
     loaded = Project.load(project, overrides or ())
     found = files(path)
     if not found:
-        raise NotFound(f"There is no file in {str(path)!r} whose name ends like a log's.")
+        raise NotFound(f"There is no file in {str(path)!r} whose name ends like a log's. Give it by its own name.")
     if name is not None and len(found) > 1:
         raise UserError(f"--name {name!r} can be given to one file; {str(path)!r} holds {len(found)}.")
     columns = mappings.load(mapping) if mapping else None
@@ -75,22 +79,34 @@ def import_(
     logs = [(name or called, read(file, form, columns)) for called, file in found]
     if no_redact:
         typer.echo("Nothing is redacted: what customers said is kept as it is.", err=True)
+    outcomes, faults = list["Outcome"](), 0
     with loaded.database(create=True) as db:
         for called, log in logs:
             place = rejects or loaded.folder / "rejected" / f"{called}.jsonl"
-            with _progress(called) as bar:
-                outcome = bring(
-                    log,
-                    Store(db),
-                    called,
-                    redactor=None if no_redact else Redactor(more),
-                    rejects=place,
-                    elsewhere=name is not None,
-                    tell=_advance(bar),
-                )
-            _tell(outcome, log, place, json=json)
+            try:
+                outcomes.append(_bring(db, called, log, place, more, raw=no_redact, elsewhere=name is not None))
+            except (NotFound, SettingsError, Conflict) as fault:
+                if len(logs) == 1:
+                    raise
+                faults += 1
+                typer.echo(f"Not imported: {fault}", err=True)
+            else:
+                _tell(outcomes[-1], called, place, json=json)
     if not json:
-        typer.echo("Next: preceptor teach --logs imported")
+        _in_all(outcomes, faults, at(project))
+    if faults or not any(outcome.read for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _bring(
+    db: "Database", name: str, log: "Log", rejects: Path, more: "Finder | None", *, raw: bool, elsewhere: bool
+) -> "Outcome":
+    from preceptor.logs.importing import Redactor, bring
+    from preceptor.logs.store import Store
+
+    redactor = None if raw else Redactor(more)
+    with _progress(name) as bar:
+        return bring(log, Store(db), name, redactor=redactor, rejects=rejects, elsewhere=elsewhere, tell=_advance(bar))
 
 
 def _presidio() -> "Finder":
@@ -117,27 +133,57 @@ def _advance(bar: "Bar") -> "Callable[[Progress], None]":
     return advance
 
 
-def _tell(outcome: "Outcome", log: "Log", rejects: Path, *, json: bool) -> None:
+def _tell(outcome: "Outcome", name: str, rejects: Path, *, json: bool) -> None:
     from dataclasses import asdict
 
     import orjson
 
-    source = outcome.source
     if json:
         told = asdict(outcome) | {"rejects": str(rejects) if outcome.rejected else None}
+        del told["source"]["mark"]
         typer.echo(orjson.dumps(told).decode())
         return
+    for line in _about(outcome, name, rejects):
+        typer.echo(line)
+
+
+def _about(outcome: "Outcome", name: str, rejects: Path) -> "Iterator[str]":
+    source = outcome.source
     forms = f" ({', '.join(source.forms)})" if source.forms else ""
-    typer.echo(
-        f"{source.name}{forms}: {source.conversations:,} conversations, {source.turns:,} turns; {outcome.added:,} new, "
-        f"{outcome.known:,} known."
-    )
-    if source.redacted:
-        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(source.found.items(), key=lambda one: -one[1]))
-        typer.echo(f"  Redacted: {kinds or 'nothing found'}.")
-    if outcome.rejected:
-        first = log.skipped[0]
-        typer.echo(f"  {outcome.rejected:,} rows could not be read; see {rejects}. Line {first.line} was the first.")
+    if outcome.read:
+        yield (
+            f"{name}{forms}: {plural(source.conversations, 'conversation')}, {plural(source.turns, 'turn')}; "
+            f"{outcome.added:,} new, {outcome.known:,} known."
+        )
+        if source.redacted:
+            kinds = sorted(source.found.items(), key=lambda one: -one[1])
+            yield f"  Redacted: {', '.join(f'{kind} {count:,}' for kind, count in kinds) or 'nothing found'}."
+        if (gone := source.conversations - outcome.read) > 0:
+            yield (
+                f"  {gone:,} of them are from before and not in the file now. They stay; to begin anew: preceptor logs "
+                f"remove {name}"
+            )
+    else:
+        yield f"{name}: no conversations{'' if outcome.rejected else '; there is nothing in it that could be one'}."
+    if outcome.first:
+        yield f"  {plural(outcome.rejected, 'row')} could not be read. Row {outcome.first.line}: {outcome.first.reason}"
+        yield f"  {'All of them are' if outcome.rejected > 1 else 'This is'} told in {rejects}."
+
+
+def _in_all(outcomes: "Sequence[Outcome]", faults: int, where: str) -> None:
+    files = len(outcomes) + faults
+    if files > 1:
+        empty = sum(not outcome.read for outcome in outcomes)
+        told = [f"{sum(outcome.read for outcome in outcomes):,} conversations"]
+        told += [f"{sum(outcome.added for outcome in outcomes):,} of them new"]
+        told += [f"{empty:,} files with none"] if empty else []
+        told += [f"{faults:,} not imported (above)"] if faults else []
+        typer.echo(f"{files:,} files: {', '.join(told)}.")
+    if any(outcome.read for outcome in outcomes):
+        typer.echo(
+            f"Next: preceptor logs list{where} (what is there), preceptor logs discover{where} (what customers come "
+            f"with), or preceptor teach --logs imported{where}"
+        )
 
 
 @app.command("list")
@@ -157,9 +203,10 @@ def list_(project: ProjectOption = Path(), overrides: SetOption = None) -> None:
         )
         for one in sources
     ]
-    tables.show(headings, rows)
-    if not sources:
-        typer.echo("No conversations yet. Next: preceptor logs import FILE")
+    if sources:
+        tables.show(headings, rows)
+    else:
+        typer.echo(f"No conversations yet. Next: preceptor logs import FILE{at(project)}")
 
 
 def _redacted(redacted: bool) -> str:
@@ -183,7 +230,8 @@ def show(
         store = Store(db)
         known = store.source(source)
         some = list(islice(store.conversations(source), count))
-    typer.echo(f"{known.name}, from {known.path}: {known.conversations:,} conversations, {known.turns:,} turns.")
+    talks, turns = plural(known.conversations, "conversation"), plural(known.turns, "turn")
+    typer.echo(f"{known.name}, from {known.path}: {talks}, {turns}.")
     for kind, found in sorted(known.found.items(), key=lambda one: -one[1]):
         typer.echo(f"  {kind}: {found:,} replaced")
     for conversation in some:

@@ -35,16 +35,19 @@ def watch(
     every scenario, and gives an alarm when these become more; and when enough far conversations wait, teaches from
     them, under the budget of a day. What that accepts waits for a decision. Nothing goes live by itself.
     """
+    from preceptor.errors import NotFound
     from preceptor.settings.project import Project
     from preceptor.settings.watching import Watch
 
+    if folder is not None and not folder.exists():
+        raise NotFound(f"There is no folder or file {str(folder)!r} to watch.")
     loaded = Project.load(project, overrides or ())
     with loaded.database(create=True) as db:
         watcher = Watch(loaded, db)
         with watcher.held():
             while True:
-                seen = watcher.look(folder)
-                _tell(seen, json=json)
+                seen = watcher.look(folder and folder.absolute())
+                _tell(seen, loaded.settings.watch.enough, json=json)
                 if not no_teach and loaded.settings.watch.calls != 0:
                     _teach(watcher, loaded, db, json=json, once=once, options=overrides or [])
                 if once:
@@ -102,7 +105,7 @@ def _say(sentence: str, *, json: bool) -> None:
     typer.echo(sentence, err=json)
 
 
-def _tell(seen: "Seen", *, json: bool) -> None:
+def _tell(seen: "Seen", enough: int, *, json: bool) -> None:
     from dataclasses import asdict
     from datetime import UTC, datetime
 
@@ -118,6 +121,8 @@ def _tell(seen: "Seen", *, json: bool) -> None:
     skipped = f" {rejected:,} rows could not be read (rejected/ tells which)." if rejected else ""
     new = sum(one.added for one in seen.imported)
     typer.echo(f"{at}: {new:,} conversations are new.{skipped}")
+    for note in seen.notes:
+        typer.echo(f"  {note}", err=True)
     if not seen.against:
         typer.echo("  There is no scenario yet to hold them against: preceptor teach")
         return
@@ -126,7 +131,8 @@ def _tell(seen: "Seen", *, json: bool) -> None:
             f"  {seen.conversations:,} held against {seen.against}: {seen.far:,} of {seen.contexts:,} moments "
             f"({seen.far / seen.contexts:.0%}) are far from every scenario."
         )
-    typer.echo(f"  {seen.waiting:,} conversations wait to be taught from.")
+    needed = f"; {enough:,} are enough for a lesson (watch.enough)" if 0 < seen.waiting < enough else ""
+    typer.echo(f"  {seen.waiting:,} conversations wait to be taught from{needed}.")
     typer.echo(f"  {_drift(seen)}")
 
 

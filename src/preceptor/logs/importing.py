@@ -5,16 +5,19 @@ their number and the reason, without what they held.
 """
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import orjson
 
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.library.redaction import Finder, Redaction
+from preceptor.logs.marks import Mark
+from preceptor.logs.opening import GZIP, STDIN
 from preceptor.logs.readers import Log, Skipped
 from preceptor.logs.store import Imported, Store, Stored, stored
 from preceptor.logs.talk import Talk
@@ -22,7 +25,7 @@ from preceptor.logs.talk import Talk
 BATCH = 5_000
 """Turns after which what was read is stored: a commit costs a few synchronous disk writes."""
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".xlsx", ".xls", ".xlsb", ".ods")
-"""What is taken from a folder."""
+"""What is taken from a folder, also compressed (`.gz`)."""
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -42,12 +45,20 @@ class Outcome:
     """What an import came to."""
 
     source: Imported
+    """As it is now."""
     added: int
-    """Conversations that were not there before."""
+    """Conversations that were in no source before."""
     known: int
-    """Conversations that were, or are twice in the file."""
+    """Conversations that were in one, or are twice in the file."""
     rejected: int
     """Rows that could not be read."""
+    first: Skipped | None = None
+    """The first of them."""
+
+    @property
+    def read(self) -> int:
+        """Conversations that could be read."""
+        return self.added + self.known
 
 
 @dataclass
@@ -92,24 +103,36 @@ def bring(
     """Import a file as a source. A killed or failed import is finished by another one.
 
     `redactor`: None keeps what customers said as it is. `rejects`: where rows that could not be read are told; the file
-    is made when there are any. `tell` hears after each batch.
+    is made when there are any. `tell` hears after each batch. A file from which nothing comes in makes no source, and
+    leaves one that is there as it was.
 
     Raises:
         NotFound, SettingsError: the file cannot be read.
-        Conflict: as `Store.begin`, or another process imports.
+        Conflict: as `Store.check`, or another process imports.
     """
+    path = "standard input" if log.path == STDIN else str(_plain(log.path))
+    redacted, onward = redactor is not None, log.growing is not None
     with store.lock():
-        store.begin(name, str(log.path.absolute()), redacted=redactor is not None, elsewhere=elsewhere)
-        rejects.unlink(missing_ok=True)
+        store.check(name, path, redacted=redacted, elsewhere=elsewhere)
+        state = log.path.stat() if log.path.is_file() else None
+        if not onward:
+            rejects.unlink(missing_ok=True)
         log.rejected = lambda skipped: _reject(rejects, skipped, redactor)
         seen = turns = added = 0
         for batch in _batches(log, redactor):
+            if not seen:
+                store.begin(name, path, redacted=redacted)
             added += store.add(name, batch)
             seen, turns = seen + len(batch), turns + sum(talk.turns for talk in batch)
             tell(Progress(seen, turns, *log.progress))
-        found = redactor.found if redactor else {}
-        source = store.finish(name, log.skipped_rows, sorted(log.forms), found)
-    return Outcome(source, added, seen - added, log.skipped_rows)
+        mark = Mark.of(log.path, state, log.through) if state else None
+        if seen or onward:
+            found = redactor.found if redactor else {}
+            source = store.finish(name, log.skipped_rows, sorted(log.forms), found, mark, onward=onward)
+        else:
+            source = store.pass_over(name, path, mark, redacted=redacted)
+    first = _cleaned(log.skipped[0], redactor) if log.skipped else None
+    return Outcome(source, added, seen - added, log.skipped_rows, first)
 
 
 def _batches(log: Log, redactor: Redactor | None) -> Iterator[list[Stored]]:
@@ -130,16 +153,30 @@ def _batches(log: Log, redactor: Redactor | None) -> Iterator[list[Stored]]:
 
 
 def _reject(path: Path, skipped: Skipped, redactor: Redactor | None) -> None:
-    """A reason may repeat a word of the row."""
-    reason = redactor.reason(skipped.reason) if redactor else skipped.reason
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        file.write(orjson.dumps({"line": skipped.line, "reason": reason}) + b"\n")
+        file.write(orjson.dumps(asdict(_cleaned(skipped, redactor))) + b"\n")
+
+
+def _cleaned(skipped: Skipped, redactor: Redactor | None) -> Skipped:
+    """A reason may repeat a word of the row."""
+    return replace(skipped, reason=redactor.reason(skipped.reason)) if redactor else skipped
 
 
 def files(path: Path) -> list[tuple[str, Path]]:
     """(name of the source, file): of a folder all that may be logs, of a file itself."""
     if not path.is_dir():
-        return [(path.name, path)]
-    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
-    return [(one.relative_to(path.absolute().parent).as_posix(), one) for one in map(Path.absolute, found)]
+        return [("stdin" if path == STDIN else path.name, path)]
+    folder = _plain(path)
+    found = sorted(one for one in folder.rglob("*") if _may_be_a_log(one) and one.is_file())
+    return [(one.relative_to(folder.parent).as_posix(), one) for one in found]
+
+
+def _plain(path: Path) -> Path:
+    """Without `..`, so that a file is called the same from wherever it is named. Links stay: they were named so."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _may_be_a_log(path: Path) -> bool:
+    inside = path.with_suffix("") if path.suffix.lower() == GZIP else path
+    return inside.suffix.lower() in SUFFIXES

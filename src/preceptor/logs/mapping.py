@@ -76,6 +76,8 @@ class Columns(pydantic.BaseModel):
     """Of a workbook; the first when not given."""
     delimiter: str | None = pydantic.Field(None, min_length=1, max_length=1)
     """Of CSV; found out when not given."""
+    encoding: str | None = None
+    """Of CSV or JSON that is not UTF-8, such as cp1252: what Excel often saves on Windows."""
 
     @pydantic.field_validator("resolved", "customer", "agent", "tool", "ignore", mode="before")
     @classmethod
@@ -213,5 +215,6 @@ def _seconds(said: object) -> float:
 def unknown(headings: Iterable[str], path: Path) -> SettingsError:
     return SettingsError(
         f"{path}: which column is the conversation, the speaker and the text, its headings do not tell: "
-        f"{', '.join(map(repr, headings)) or 'there are none'}. Say so in a file, and give it as --mapping."
+        f"{', '.join(map(repr, headings)) or 'there are none'}. Say so in a file (conversation = …, speaker = …, "
+        "text = …; docs/logs.md has an example), and give it as --mapping."
     )

@@ -13,7 +13,7 @@ from preceptor.dialogue.conversation import Conversation
 from preceptor.errors import SettingsError
 from preceptor.logs import exchanges, forms, mapping
 from preceptor.logs.outcomes import logged
-from preceptor.logs.rows import Row, Source, Unreadable, parse
+from preceptor.logs.rows import Place, Row, Source, Unreadable, parse
 from preceptor.logs.spool import Spool
 from preceptor.logs.talk import Talk
 
@@ -35,7 +35,14 @@ class Skipped:
 class Log:
     """A file of conversations. Iterate over it, as often as you like."""
 
-    def __init__(self, path: Path, form: str | None = None, columns: mapping.Columns | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        form: str | None = None,
+        columns: mapping.Columns | None = None,
+        growing: Place | None = None,
+    ) -> None:
+        """`growing`: as of `rows.Source`."""
         self.path = path
         self.skipped: list[Skipped] = []
         """The first hundred rows the last iteration could not read."""
@@ -45,6 +52,10 @@ class Log:
         """Hears of each of them."""
         self.forms: set[str] = set()
         """Those the last iteration met."""
+        self.through: Place | None = None
+        """Up to where the last iteration read rows of which each is a conversation; None: a later row may go on with
+        one that was read, so that a file that has grown is to be read again as a whole."""
+        self.growing = growing
         self._form, self._columns = form, columns
         self._source: Source | None = None
         self._table: mapping.Columns | None = None
@@ -52,7 +63,7 @@ class Log:
     @property
     def progress(self) -> tuple[int, int]:
         """(bytes read so far, bytes in all)."""
-        return (self._source.position, self._source.size) if self._source else (0, 0)
+        return self._source.progress if self._source else (0, 0)
 
     def __iter__(self) -> Iterator[Conversation]:
         """Raises: NotFound, SettingsError: there is no such file, it cannot be opened, or its columns do not tell."""
@@ -61,13 +72,14 @@ class Log:
 
     def talks(self) -> Iterator[tuple[int, Talk]]:
         """(where it begins, conversation). Raises: as above"""
-        self.skipped, self.skipped_rows, self.forms = [], 0, set()
+        self.skipped, self.skipped_rows, self.forms, self.through = [], 0, set(), None
         columns = self._table = self._columns
-        delimiter, sheet = (columns.delimiter, columns.sheet) if columns else (None, None)
-        self._source = source = Source(self.path, self.skip, delimiter=delimiter, sheet=sheet)
+        told = {name: getattr(columns, name) for name in ("delimiter", "sheet", "encoding")} if columns else {}
+        self._source = source = Source(self.path, self.skip, growing=self.growing, **told)
         with Spool() as spool:
             for row in source:
                 yield from self._row(row, source, spool)
+            self.through = None if spool.count else source.through
             for key, parts in spool.groups():
                 try:
                     yield parts[0][0], self._together(key, [part for _, part in parts])
@@ -124,16 +136,19 @@ class Log:
         return exchanges.talk_of(key, found)
 
 
-def read(path: Path, form: str | None = None, columns: mapping.Columns | None = None) -> Log:
-    """The conversations of a log file. `form`: one of `FORMS`; found out row by row when not given. `columns`: of a
-    table with one turn a row, be it CSV, Excel or JSON lines.
+def read(
+    path: Path, form: str | None = None, columns: mapping.Columns | None = None, growing: Place | None = None
+) -> Log:
+    """The conversations of a log file (`-`: standard input). `form`: one of `FORMS`; found out row by row when not
+    given. `columns`: of a table with one turn a row, be it CSV, Excel or JSON lines. `growing`: how far lines were read
+    before; the rest is, but for a last line that is still being written.
 
     Raises:
         SettingsError: there is no such form.
     """
     if form is not None and form not in FORMS:
         raise SettingsError(f"There is no form {form!r}; there are: {', '.join(FORMS)}.")
-    return Log(path, form, columns)
+    return Log(path, form, columns, growing)
 
 
 def conversation_of(data: Mapping[str, Any], log: str, line: int) -> Conversation:

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from preceptor.errors import NotFound, SettingsError
+from preceptor.errors import SettingsError
+from preceptor.logs.opening import Opened, opened
 
 Skip = Callable[[int, str], None]
 LISTS = ("conversations", "tickets", "traces", "runs", "data", "items", "results")
@@ -25,6 +26,9 @@ _LINES, _TABLES = (".jsonl", ".ndjson"), (".csv", ".tsv")
 _ZIP, _OLE, _BOM = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\xef\xbb\xbf"
 _FIRST_LINE = 1 << 24
 """Bytes of a first line that are looked at to tell lines from one document."""
+_NOT_UTF_8 = "Not UTF-8. Say `encoding` in a mapping file (from Excel often cp1252), or save it as UTF-8."
+LONGEST_LINE = 1 << 26
+"""Bytes of a line that are read: a file without line ends must not be held in memory as one."""
 
 
 class Unreadable(Exception):
@@ -38,59 +42,90 @@ class Row:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Place:
+    """How far a file of lines was read."""
+
+    offset: int
+    """Bytes; a line begins there."""
+    line: int
+    """Lines before it."""
+
+
+BEGINNING = Place(0, 0)
+
+
 class Source:
     """The rows of one file. Iterate once."""
 
-    def __init__(self, path: Path, skip: Skip, *, delimiter: str | None = None, sheet: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        skip: Skip,
+        *,
+        delimiter: str | None = None,
+        sheet: str | None = None,
+        encoding: str | None = None,
+        growing: Place | None = None,
+    ) -> None:
+        """`growing`: of lines read those from there, and leave alone a last one that is still being written."""
         self.path = path
-        self.size = 0
         self.headings: tuple[str, ...] = ()
         """Of a table; empty: it is none."""
-        self._skip, self._delimiter, self._sheet = skip, delimiter, sheet
-        self._file: BinaryIO | None = None
-        self._done = 0
+        self.through: Place | None = None
+        """Up to where lines were read that will not change; None: no lines, or not as the file lies on the disk."""
+        self._skip, self._delimiter, self._sheet, self._encoding = skip, delimiter, sheet, encoding
+        self._growing = growing
+        self._opened: Opened | None = None
 
     @property
-    def position(self) -> int:
-        """Bytes read so far, of `size`."""
-        return self._done if self._file is None or self._file.closed else self._file.tell()
+    def progress(self) -> tuple[int, int]:
+        """(bytes read so far, bytes in all)."""
+        return (self._opened.position, self._opened.size) if self._opened else (0, 0)
 
     def __iter__(self) -> Iterator[Row]:
         """Raises: NotFound, SettingsError: there is no such file, or it cannot be opened."""
-        try:
-            with self.path.open("rb") as file:
-                self._file, self.size = file, self.path.stat().st_size
-                yield from self._rows(file)
-                self._done = self.size
-        except FileNotFoundError:
-            raise NotFound(f"There is no log file {str(self.path)!r}.") from None
-        except OSError as fault:
-            raise SettingsError(f"{self.path}: cannot be read: {fault.strerror or fault}.") from None
+        with opened(self.path, self._encoding) as found:
+            self._opened = found
+            yield from self._rows(found)
 
-    def _rows(self, file: BinaryIO) -> Iterator[Row]:
+    def _rows(self, found: Opened) -> Iterator[Row]:
+        file, suffix = found.file, found.suffix
         head = file.read(4096)
         file.seek(0)
         start = head.removeprefix(_BOM).lstrip()[:1]
-        suffix = self.path.suffix.lower()
         if head.startswith((_ZIP, _OLE)):
-            return self._excel()
+            return self._records(_sheet_rows(file, self.path, self._sheet))
         if suffix in _TABLES or (suffix not in _LINES and start not in (b"[", b"{", b"")):
-            return self._table(file, _encoding(head))
+            if b"\0" in head:
+                raise SettingsError(
+                    f"{self.path}: is no text, nor anything else we can read: JSON, JSON lines, CSV and Excel are, "
+                    "also compressed with gzip."
+                )
+            return self._table(file)
         if start == b"[":
             return self._elements(file, "item")
         if suffix in _LINES or _by_line(file):
-            return self._lines(file)
+            return self._lines(file, found.as_it_lies)
         return self._document(file)
 
-    def _lines(self, file: BinaryIO) -> Iterator[Row]:
-        file.seek(0)
-        for number, line in enumerate(file, 1):
-            row = line.removeprefix(_BOM) if number == 1 else line
-            if row.strip():
-                try:
-                    yield Row(number, parse(row))
-                except Unreadable as fault:
-                    self._skip(number, str(fault))
+    def _lines(self, file: BinaryIO, as_it_lies: bool) -> Iterator[Row]:
+        at = self._growing or BEGINNING
+        file.seek(at.offset)
+        for line, size in _bounded(file):
+            at = Place(at.offset + size, at.line + 1)
+            whole = line.endswith(b"\n")
+            row = line.removeprefix(_BOM) if at.line == 1 else line
+            try:
+                if size > LONGEST_LINE:
+                    raise Unreadable(f"Longer than {LONGEST_LINE >> 20} MB.")
+                if row.strip():
+                    yield Row(at.line, parse(row))
+            except Unreadable as fault:
+                if whole or self._growing is None:
+                    self._skip(at.line, str(fault))
+            if whole and as_it_lies:
+                self.through = at
 
     def _document(self, file: BinaryIO) -> Iterator[Row]:
         file.seek(0)
@@ -111,20 +146,15 @@ class Source:
         except (ijson.JSONError, ValueError, OverflowError) as fault:
             self._skip(number + 1, f"Not valid JSON, and nothing after it can be read: {_short(fault)}")
 
-    def _table(self, file: BinaryIO, encoding: str) -> Iterator[Row]:
-        text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
+    def _table(self, file: BinaryIO) -> Iterator[Row]:
+        text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
         try:
             delimiter = self._delimiter or _delimiter(text.readline())
             text.seek(0)
             yield from self._records(_csv(csv.reader(text, delimiter=delimiter), self._skip))
-        except UnicodeError as fault:
-            raise SettingsError(f"{self.path}: is no text we can read ({fault.__class__.__name__}).") from None
         finally:
             if not text.closed:
                 text.detach()
-
-    def _excel(self) -> Iterator[Row]:
-        return self._records(_sheet_rows(self.path, self._sheet))
 
     def _records(self, rows: Iterator[tuple[int, Sequence[str]]]) -> Iterator[Row]:
         _, first = next(rows, (1, ()))
@@ -133,7 +163,7 @@ class Source:
             if not any(row):
                 continue
             if any("\udc80" <= letter <= "\udfff" for cell in row for letter in cell if letter > "\ud7ff"):
-                self._skip(number, "Not text in the file's encoding.")
+                self._skip(number, _NOT_UTF_8)
             elif len(row) > len(self.headings):
                 self._skip(number, f"Has {len(row)} cells under {len(self.headings)} headings.")
             else:
@@ -186,8 +216,13 @@ def _place(file: BinaryIO) -> str:
     return ""
 
 
-def _encoding(head: bytes) -> str:
-    return "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+def _bounded(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """(line, its bytes): of one that is too long only its end."""
+    while line := file.readline(LONGEST_LINE + 1):
+        size = len(line)
+        while size > LONGEST_LINE and not line.endswith(b"\n") and (more := file.readline(1 << 20)):
+            line, size = more, size + len(more)
+        yield line, size
 
 
 def _delimiter(heading: str) -> str:
@@ -207,7 +242,7 @@ def _csv(reader: Any, skip: Skip) -> Iterator[tuple[int, Sequence[str]]]:
             return
 
 
-def _sheet_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, Sequence[str]]]:
+def _sheet_rows(file: BinaryIO, path: Path, sheet: str | None) -> Iterator[tuple[int, Sequence[str]]]:
     """Raises: SettingsError: not installed, no workbook, or it has no such sheet."""
     try:
         import python_calamine as calamine
@@ -216,7 +251,7 @@ def _sheet_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, Sequence[s
             f"{path}: Excel files need 'python-calamine'. Install preceptor with its 'excel' extra, or save it as CSV."
         ) from None
     try:
-        book = calamine.CalamineWorkbook.from_path(str(path))
+        book = calamine.CalamineWorkbook.from_filelike(file)
         name = sheet or next(iter(book.sheet_names), None)
         if name not in book.sheet_names:
             raise SettingsError(f"{path}: has no sheet {name!r}; there are: {', '.join(book.sheet_names) or 'none'}.")

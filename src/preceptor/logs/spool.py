@@ -26,6 +26,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
+        self.count = 0
+        """Rows that were put."""
         self._rows: list[tuple[str, int, bytes]] = []
         self._db = sqlite3.connect("")
         self._db.execute("CREATE TABLE rows (key TEXT, n INTEGER, body BLOB)")
@@ -38,6 +40,7 @@ class Spool:
         """
         key.encode()
         self._rows.append((key, n, orjson.dumps(body)))
+        self.count += 1
         if len(self._rows) >= _BATCH:
             self._write()
 

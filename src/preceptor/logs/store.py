@@ -4,6 +4,7 @@ A conversation is known by a hash of what was said and of the id its file gives 
 whichever file. It is stored whole or not at all, and a source that was not finished is finished by importing it again.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -16,13 +17,17 @@ import sqlalchemy as sa
 from preceptor.dialogue.conversation import Conversation, Turn
 from preceptor.errors import Conflict, NotFound
 from preceptor.llm.messages import ToolCall
+from preceptor.logs.marks import Mark
 from preceptor.logs.outcomes import logged
+from preceptor.logs.rows import Place
 from preceptor.logs.tables import log_conversations, log_entries, log_sources
 from preceptor.logs.talk import Talk
 from preceptor.storage.canonical import content_hash
 from preceptor.storage.database import Database
 
-State = Literal["importing", "done", "removed"]
+State = Literal["importing", "done", "empty", "removed"]
+_UNSEEN = ("empty", "removed")
+"""States of sources that hold nothing: rows of them are there to tell what came of a file."""
 _AT_A_TIME = 200
 """Conversations read, or looked up, in one piece."""
 
@@ -45,6 +50,8 @@ class Imported:
     forms: tuple[str, ...] = ()
     found: Mapping[str, int] = field(default_factory=dict)
     """Data replaced, by kind, the last time."""
+    mark: Mark | None = None
+    """How far its file was read; None: it is no file, or that was not to its end."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,16 @@ class Store:
 
     def sources(self) -> tuple[Imported, ...]:
         """Those that hold anything, or were begun."""
+        return tuple(source for source in self._all() if source.state not in _UNSEEN)
+
+    def _all(self) -> tuple[Imported, ...]:
         with self._db.reading() as connection:
             rows = connection.execute(sa.select(log_sources).order_by(log_sources.c.at, log_sources.c.name)).all()
-        return tuple(source for source in map(_source, rows) if source.state != "removed")
+        return tuple(map(_source, rows))
+
+    def mark(self, name: str) -> Mark | None:
+        """How far the file of that name was read, whether anything was in it or not; None: not yet, or not wholly."""
+        return next((one.mark for one in self._all() if one.name == name and one.state in ("done", "empty")), None)
 
     def source(self, name: str) -> Imported:
         """Raises: NotFound"""
@@ -95,8 +109,8 @@ class Store:
             raise NotFound(f"There is no source {name!r} of conversations. {there}")
         return sources[name]
 
-    def begin(self, name: str, path: str, *, redacted: bool, elsewhere: bool = False) -> None:
-        """Open a source for importing. `elsewhere`: it may have come from another file before.
+    def check(self, name: str, path: str, *, redacted: bool, elsewhere: bool = False) -> None:
+        """Whether a file may be imported as a source. `elsewhere`: it may have come from another file before.
 
         Raises:
             Conflict: it is of another file, or was imported with the other choice about redaction.
@@ -113,12 +127,25 @@ class Store:
                 f"The source {name!r} was imported {how}; both forms of the same conversations would count twice. "
                 f"Remove it first: preceptor logs remove {name!r}"
             )
+
+    def begin(self, name: str, path: str, *, redacted: bool) -> None:
+        """Open a source for importing."""
+        before = next((source for source in self.sources() if source.name == name), None)
         source = before or Imported(name, path, "importing", redacted, "")
         with self._db.begin() as connection:
-            _put(connection, replace(source, path=path, state="importing", redacted=redacted))
+            _put(connection, replace(source, path=path, state="importing", redacted=redacted, mark=None))
+
+    def pass_over(self, name: str, path: str, mark: Mark | None, *, redacted: bool) -> Imported:
+        """Note that nothing came in from a file. What its source held from before stays as it was."""
+        before = next((source for source in self.sources() if source.name == name), None)
+        empty = Imported(name, path, "empty", redacted, "", mark=mark)
+        if before is None:
+            with self._db.begin() as connection:
+                _put(connection, empty)
+        return before or empty
 
     def add(self, source: str, talks: Sequence[Stored]) -> int:
-        """Store conversations of a source, all or none; how many were new to it.
+        """Store conversations of a source, all or none; how many were in no source before.
 
         Raises:
             UserError, Conflict: the disk or the server does not allow it; none was stored.
@@ -139,25 +166,36 @@ class Store:
                 connection.execute(sa.insert(log_conversations), new)
             if entries:
                 connection.execute(sa.insert(log_entries), entries)
-        return len(entries)
+        return len(new)
 
     def finish(
-        self, name: str, rejected: int, forms: Sequence[str], found: Mapping[str, int], *, state: State = "done"
+        self,
+        name: str,
+        rejected: int,
+        forms: Sequence[str],
+        found: Mapping[str, int],
+        mark: Mark | None = None,
+        *,
+        onward: bool = False,
     ) -> Imported:
-        """Say how it went; counts are taken from what is there."""
+        """Say how it went; counts of conversations are taken from what is there. `onward`: these are about the rest of
+        a file of which the beginning was read before."""
         with self._db.begin() as connection:
             row = connection.execute(sa.select(log_sources).where(log_sources.c.name == name)).one()
             mine = log_entries.join(log_conversations, log_entries.c.key == log_conversations.c.key)
             counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(log_conversations.c.turns), 0))
             counts = connection.execute(counted.select_from(mine).where(log_entries.c.source == name)).one()
+            before = _source(row)
+            all_found = dict(Counter(before.found) + Counter(found)) if onward else dict(found)
             source = replace(
-                _source(row),
-                state=state,
+                before,
+                state="done" if counts[0] else "empty",
                 conversations=counts[0],
                 turns=int(counts[1]),
-                rejected=rejected,
-                forms=tuple(forms),
-                found=dict(found) or _source(row).found,
+                rejected=rejected + (before.rejected if onward else 0),
+                forms=tuple(sorted({*forms, *(before.forms if onward else ())})),
+                found=all_found or before.found,
+                mark=mark,
             )
             _put(connection, source)
         return source
@@ -191,7 +229,7 @@ class Store:
             connection.execute(sa.delete(log_entries).where(log_entries.c.source == name))
             kept = sa.select(log_entries.c.key).where(log_entries.c.key == log_conversations.c.key)
             connection.execute(sa.delete(log_conversations).where(~kept.exists()))
-            _put(connection, replace(source, state="removed"))
+            _put(connection, replace(source, state="removed", mark=None))
         return source
 
 
@@ -216,7 +254,14 @@ def _put(connection: sa.Connection, source: Imported) -> None:
 
 def _source(row: Any) -> Imported:
     known = orjson.loads(row.body)
-    return Imported(row.name, row.path, row.state, row.redacted, row.at, **known | {"forms": tuple(known["forms"])})
+    known |= {"forms": tuple(known["forms"]), "mark": _mark(known.get("mark"))}
+    return Imported(row.name, row.path, row.state, row.redacted, row.at, **known)
+
+
+def _mark(known: Mapping[str, Any] | None) -> Mark | None:
+    if known is None:
+        return None
+    return Mark(**{**known, "place": Place(**known["place"]) if known["place"] else None})
 
 
 def conversation(key: str, body: str, source: str) -> Conversation:

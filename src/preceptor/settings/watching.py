@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from preceptor.errors import Conflict, NotFound, SettingsError
 from preceptor.library.model import Guidance
 from preceptor.llm.ledger import Ledger
 from preceptor.logs.drift import Drift, drift
@@ -42,6 +43,8 @@ class Seen:
     """What a look came to."""
 
     imported: tuple[Outcome, ...]
+    notes: tuple[str, ...]
+    """What could not be looked at, in sentences."""
     conversations: int
     """Looked at for the first time."""
     contexts: int
@@ -62,8 +65,6 @@ class Watch:
 
     project: Project
     db: Database
-    _read: dict[Path, tuple[int, int]] | None = None
-    """Size and time of change of files as they were read."""
     _fitted: tuple[str, Retriever] | None = None
 
     @property
@@ -78,35 +79,47 @@ class Watch:
         """Import what is new, and hold what was not looked at yet against the library.
 
         Raises:
-            NotFound, SettingsError, UserError, Conflict: a file or the database cannot be used.
+            NotFound, SettingsError, UserError: the settings or the database cannot be used.
         """
-        imported = tuple(self._import(folder))
+        imported, notes = self._import(folder)
         guidance, against = self._guidance()
         if not guidance.scenarios:
-            return Seen(imported, 0, 0, 0, self.looks.waiting(), None, "")
+            return Seen(tuple(imported), tuple(notes), 0, 0, 0, self.looks.waiting(), None, "")
         section, found = self.project.settings.watch, self._looked(guidance)
         told = drift(self.looks.against(guidance.hash, section.window), section.window, section.rise)
         contexts, far = sum(look.contexts for look in found), sum(look.far for look in found)
-        return Seen(imported, len(found), contexts, far, self.looks.waiting(), told, against)
+        return Seen(tuple(imported), tuple(notes), len(found), contexts, far, self.looks.waiting(), told, against)
 
-    def _import(self, folder: Path | None) -> list[Outcome]:
+    def _import(self, folder: Path | None) -> tuple[list[Outcome], list[str]]:
+        """What came in, and what could not be looked at: one bad file must not keep the others out."""
         store, rejects = Store(self.db), self.project.folder / "rejected"
-        before, self._read = self._read or {}, {}
+        found, notes = self._files(folder)
         done = []
-        for name, file in self._files(folder):
-            state = file.stat()
-            self._read[file] = (state.st_size, state.st_mtime_ns)
-            if before.get(file) != self._read[file]:
-                log = read(file)
-                done.append(bring(log, store, name, redactor=Redactor(), rejects=rejects / f"{name}.jsonl"))
-        return done
+        for name, file in found:
+            mark = store.mark(name)
+            try:
+                if mark is not None and mark.unchanged(file):
+                    continue
+                log = read(file, growing=mark.grown(file) if mark else None)
+                place = rejects / f"{name}.jsonl"
+                # A folder that was moved is still the folder that is watched.
+                done.append(bring(log, store, name, redactor=Redactor(), rejects=place, elsewhere=True))
+            except (NotFound, SettingsError, Conflict) as fault:
+                notes.append(str(fault))
+            except OSError as fault:
+                notes.append(f"{file}: cannot be read: {fault.strerror or fault}.")
+        return done, notes
 
-    def _files(self, folder: Path | None) -> list[tuple[str, Path]]:
-        recorded = self.project.settings.serving.record
-        found = files(self.project.folder / recorded) if recorded else []
-        watched = folder or self.project.settings.watch.folder
-        found += files(self.project.folder / watched) if watched else []
-        return [(name, file) for name, file in dict(found).items() if file.is_file()]
+    def _files(self, folder: Path | None) -> tuple[list[tuple[str, Path]], list[str]]:
+        watched = (self.project.settings.serving.record, folder or self.project.settings.watch.folder)
+        places = [self.project.folder / place for place in watched if place]
+        notes = [f"There is no {str(place)!r}." for place in places if not place.exists()]
+        found = {file: name for place in places if place.exists() for name, file in files(place)}
+        if not places:
+            notes.append(
+                "Nothing is watched but what is imported by hand: set watch.folder or serving.record, or give --folder."
+            )
+        return [(name, file) for file, name in found.items()], notes
 
     def _guidance(self) -> tuple[Guidance, str]:
         library = self.project.library(self.db)

@@ -348,7 +348,7 @@ def _check_place(name: str, create: bool) -> None:
     if path.exists():
         return
     if not create:
-        raise NotFound(f"There is no database {name!r}. `preceptor teach` makes one.")
+        raise NotFound(f"There is no database {name!r}. `preceptor teach` makes one, and `preceptor logs import`.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
