@@ -16,6 +16,8 @@ CHROMIUM = shutil.which("chromium")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE, NARROW = 1280, 360
 Theme = Literal["light", "dark"]
+LONGEST = 180_000.0
+"""Milliseconds after which what a browser waits for counts as never coming."""
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="needs chromium on the PATH (Debian: apt-get install chromium)"
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Without its sandbox: in a container Chromium has none to start, and it opens nothing but our own files.
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LONGEST)
         yield opened
         opened.close()
 
@@ -48,6 +50,7 @@ class Reader:
         self._context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, offline=True, bypass_csp=True
         )
+        self._context.set_default_timeout(LONGEST)
         self.page: Page = self._context.new_page()
         self.faults = list[str]()
         self.page.on("console", lambda message: self.faults.append(message.text))

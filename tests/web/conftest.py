@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from argon2 import PasswordHasher
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.types import ASGIApp
 
 from preceptor.dialogue.conversation import Context, Turn
@@ -36,6 +36,8 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """Hashing that costs a test nothing."""
 Theme = Literal["light", "dark"]
+LONGEST = 180_000.0
+"""Milliseconds after which what a browser waits for counts as never coming."""
 
 
 def talk(*texts: str) -> Context:
@@ -187,6 +189,7 @@ class Reader:
             bypass_csp=checks,
         )
         self._base = base
+        self.context.set_default_timeout(LONGEST)
         self.page: Page = self.context.new_page()
         self.faults = list[str]()
         self.page.on("console", lambda message: self.faults.append(message.text))
@@ -223,7 +226,8 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs chromium on the PATH (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
         # Without its sandbox: in a container Chromium has none to start, and it opens nothing but our own pages.
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=LONGEST)
+        expect.set_options(timeout=LONGEST)
         yield opened
         opened.close()
 

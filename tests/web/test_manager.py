@@ -68,6 +68,8 @@ class Manager:
 
     def sees(self, text: str) -> None:
         expect(self.page.get_by_role("main")).to_contain_text(text)
+        # A page hears no key before its script has run.
+        self.page.wait_for_load_state()
 
 
 @pytest.fixture
@@ -86,6 +88,7 @@ def test_from_a_teaching_run_to_a_published_release(browser: Browser, house: Hou
         reader.page.goto("/")
         manager.sees("0 of 15 decided")
         manager.presses("Enter")
+        expect(reader.page).to_have_url(re.compile("/strategies/"))
         for decided in range(15):
             manager.sees(f"{decided} of 15 decided")
             if decided in (2, 6):

@@ -1,9 +1,10 @@
 """The playground in a real browser."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from preceptor.library.desk import Desk
 from preceptor.settings.stage import Stage
@@ -14,6 +15,16 @@ from .conftest import Reader, Theme, alone, served
 from .test_playground import LIST, NUTS, folder, stage
 
 __all__ = ["folder", "stage"]
+
+
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Look again, as a reader does whose page does not change by itself."""
+    for _ in range(1000):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+        page.reload()
+    pytest.fail("it never came")
 
 
 @pytest.mark.parametrize(
@@ -34,8 +45,7 @@ def test_a_talk(browser: Browser, stage: Stage, theme: Theme, width: int, script
         page.get_by_label("What the customer says next").fill(NUTS)
         page.get_by_role("button", name="Send").click()
         if not scripts:
-            page.wait_for_timeout(500)
-            page.reload()
+            until(page, lambda: page.get_by_text("Strategies in the prompt").is_visible())
         expect(page.get_by_text("Strategies in the prompt")).to_be_visible()
         expect(page.get_by_role("main")).to_contain_text(LIST)
         assert reader.faults == []
@@ -46,6 +56,5 @@ def test_a_talk(browser: Browser, stage: Stage, theme: Theme, width: int, script
         page.get_by_label(LIST).uncheck()
         page.get_by_role("button", name="Answer again with these").click()
         if not scripts:
-            page.wait_for_timeout(500)
-            page.reload()
+            until(page, lambda: page.get_by_label(LIST).count() == 1 and not page.get_by_label(LIST).is_checked())
         expect(page.get_by_label(LIST)).not_to_be_checked()

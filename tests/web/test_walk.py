@@ -15,6 +15,13 @@ from .naughty import STRINGS, shown
 
 def said(page: Page, text: str) -> None:
     expect(page.locator("#said")).to_contain_text(text)
+    page.wait_for_load_state()
+
+
+def at(page: Page, address: str) -> None:
+    """There, and its script has run: before that a page hears no key."""
+    expect(page).to_have_url(re.compile(address))
+    page.wait_for_load_state()
 
 
 def test_by_keyboard_alone(open_page: OpenPage, house: House) -> None:
@@ -23,17 +30,17 @@ def test_by_keyboard_alone(open_page: OpenPage, house: House) -> None:
     keys.press("j")
     keys.press("j")
     keys.press("Enter")
-    expect(page).to_have_url(re.compile("st-line"))
+    at(page, "st-line")
     keys.press("k")
-    expect(page).to_have_url(re.compile("st-sorry"))
+    at(page, "st-sorry")
     keys.press("a")
     said(page, "Approved: Apologise")
-    expect(page).to_have_url(re.compile("st-line"))
+    at(page, "st-line")
     keys.press("r")
     keys.type("Not for chat; a j or k does not lead away, nor does ?")
     keys.press("Control+Enter")
     said(page, "Rejected: Explain")
-    expect(page).to_have_url(re.compile("st-window"))
+    at(page, "st-window")
     keys.press("e")
     keys.press("Control+End")
     keys.type(" Or the day.")
@@ -41,7 +48,7 @@ def test_by_keyboard_alone(open_page: OpenPage, house: House) -> None:
     said(page, "The new wording is kept")
     keys.press("d")
     said(page, "Deferred: Give a time window for the repair. Or the day.")
-    expect(page).to_have_url(re.compile("st-refund"))
+    at(page, "st-refund")
     keys.press("c")
     keys.type("Ask finance.")
     keys.press("Control+Enter")
