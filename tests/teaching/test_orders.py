@@ -10,6 +10,7 @@ from preceptor.dialogue.conversation import Context, Turn
 from preceptor.simulated.model import models
 from preceptor.simulated.profiles import AgentProfile, CustomerProfile
 from preceptor.teaching.events import Event, Note
+from preceptor.teaching.notebook import SET_ASIDE
 from preceptor.teaching.orders import CUT, Orders
 from preceptor.teaching.teach import Taught
 
@@ -112,6 +113,9 @@ async def test_a_run_goes_on_without_the_orders_it_found_out() -> None:
     learned = [context.transcript() for scenario in taught.scenarios for context in scenario.examples]
     assert not any(ORDER in text for text in learned)
     assert any(CUT in text for text in learned)
+    # What was written under orders is kept, but does not count.
+    assert [strategy for strategy, reason in taught.refused if reason == SET_ASIDE]
+    assert not any("address" in strategy.text for strategy in taught.accepted)
     # Whose words were cut is known, as they were and as they are.
     shown = {item.context.key for items in taught.evidence.values() for item in items if item.context}
     assert shown <= taught.voices.keys()

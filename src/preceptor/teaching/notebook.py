@@ -9,6 +9,9 @@ from preceptor.teaching.moments import Moment
 from preceptor.teaching.orders import Orders
 from preceptor.teaching.scenarios import Book
 
+SET_ASIDE = "It was written where a customer gives orders; what was written again without these counts."
+"""Why a strategy is refused that may be as good as any: it is tried like a new one where it is written otherwise."""
+
 
 @dataclass
 class Notebook:
@@ -57,7 +60,14 @@ class Notebook:
         return (*guidance.of(None), *guidance.of(scenario))
 
     def known(self, strategy_id: str) -> bool:
-        return strategy_id in self.accepted or strategy_id in self.refused or strategy_id in self.waiting
+        """Whether it is in force, open, or decided."""
+        decided = strategy_id in self.refused and self.refused[strategy_id][1] != SET_ASIDE
+        return strategy_id in self.accepted or strategy_id in self.waiting or decided
+
+    def wait(self, strategy: Strategy) -> None:
+        """A strategy is to be tried."""
+        self.refused.pop(strategy.id, None)
+        self.waiting[strategy.id] = strategy
 
     def note(self, strategy_id: str, evidence: Iterable[Evidence]) -> None:
         self.evidence.setdefault(strategy_id, []).extend(evidence)

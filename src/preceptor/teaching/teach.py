@@ -35,7 +35,7 @@ from preceptor.teaching.events import (
 )
 from preceptor.teaching.harm import find_harm
 from preceptor.teaching.moments import Moment, draw_logged, look_again, meet
-from preceptor.teaching.notebook import Notebook
+from preceptor.teaching.notebook import SET_ASIDE, Notebook
 from preceptor.teaching.outlook import Outlook, look
 from preceptor.teaching.placement import Try, first_placement, last_placement
 from preceptor.teaching.scenarios import place_moments
@@ -228,9 +228,10 @@ class Lessons:
         A scenario is tested as soon as its own strategies are written, unless the placement to test in is to be chosen
         with all of them. What the scenarios look like to retrieval is found out meanwhile.
         """
-        writing = self._writing(fresh)
+        sources = self._sources(fresh)
+        writing = self._writing(sources)
         if not self.crew.settings.gate or (self.crew.settings.choose_placement and not self.notebook.accepted):
-            await self._take_all(await gather(writing.values()))
+            await self._take_all_at_once(sources, await gather(writing.values()))
             writing = {}
         if not self.crew.settings.gate:
             self._accept_unmeasured()
@@ -243,18 +244,27 @@ class Lessons:
         accepted = [self._settle(trial) for _, trials in lessons for trial in trials]
         await self._undo_harm([strategy for strategy in accepted if strategy])
 
-    def _writing(self, fresh: set[str]) -> dict[str, Callable[[], Awaitable[Draft]]]:
-        """By scenario, what writes its strategies."""
+    def _sources(self, fresh: set[str]) -> dict[str, list[Moment]]:
+        """By scenario, the moments to write its strategies from."""
         settings, notebook = self.crew.settings, self.notebook
-        jobs = {}
-        for id_, scenario in notebook.book.scenarios.items():
+        chosen = {}
+        for id_ in notebook.book.scenarios:
             moments = self._short(id_, fresh)
             full = len(notebook.guidance().of(id_)) >= settings.strategies_per_scenario
             if full or self._candidates(id_):
                 continue
             if sources := notebook.choose_sources(id_, moments, settings.sources, settings.min_contexts):
-                jobs[id_] = partial(self.crew.send, write, scenario, notebook.in_force(id_), sources)
-        return dict(zip(jobs, self.crew.counted("strategies", list(jobs.values())), strict=True))
+                chosen[id_] = sources
+        return chosen
+
+    def _writing(self, sources: Mapping[str, Sequence[Moment]]) -> dict[str, Callable[[], Awaitable[Draft]]]:
+        """By scenario, what writes its strategies."""
+        scenarios, notebook = self.notebook.book.scenarios, self.notebook
+        jobs = [
+            partial(self.crew.send, write, scenarios[id_], notebook.in_force(id_), moments)
+            for id_, moments in sources.items()
+        ]
+        return dict(zip(sources, self.crew.counted("strategies", jobs), strict=True))
 
     def _short(self, scenario: str, fresh: set[str]) -> list[Moment]:
         """Moments to write from: where the student fell short, if it does so often enough to be worth the effort.
@@ -266,29 +276,72 @@ class Lessons:
         short = [moment for moment in moments if moment.falls_short]
         return short if len(short) >= OFTEN * len(moments) else []
 
-    async def _take_all(self, drafts: Sequence[Draft | None]) -> None:
-        """Take down what was written; where the teacher took orders, go on without these."""
-        orders, book = self.notebook.orders, self.notebook.book
-        known = len(orders.given)
-        for draft in filter(None, drafts):
+    async def _take_all_at_once(self, sources: Mapping[str, Sequence[Moment]], written: Sequence[Draft]) -> None:
+        """Take down what was written for all scenarios before anything is tested; what was written where the teacher
+        was given orders only once it is written again without them."""
+        drafts = dict(zip(sources, written, strict=True))
+        misled: list[Draft] = []
+        found = self._found_out(written)
+        while found:
+            cut = await self._cut(found)
+            told = [id_ for id_, moments in sources.items() if any(moment.context.key in cut for moment in moments)]
+            misled += [drafts.pop(id_) for id_ in told if id_ in drafts]
+            sources = {id_: _revised(moments, cut) for id_, moments in sources.items()}
+            writing = self._writing({id_: sources[id_] for id_ in told if sources[id_]})
+            again = await gather(writing.values())
+            drafts |= dict(zip(writing, again, strict=True))
+            found = self._found_out(again)
+        for draft in drafts.values():
             self._take(draft)
-        if found := list(orders.given)[known:]:
-            moments = [moment for some in book.moments.values() for moment in some]
-            revised = await self._without_orders(await self._student(), moments)
-            for id_ in book.scenarios:
-                book.revise(id_, revised)
-            self.crew.tell(_note_orders(found, [moment for moment in moments if moment.context.key in revised]))
+        for draft in misled:
+            self._set_aside(draft)
+
+    async def _take_all(self, drafts: Iterable[Draft | None]) -> None:
+        """Take down what was written and tested; where the teacher took orders, go on without these."""
+        written = [*filter(None, drafts)]
+        found = self._found_out(written)
+        for draft in written:
+            self._take(draft)
+        if found:
+            await self._cut(found)
+
+    def _found_out(self, drafts: Sequence[Draft]) -> list[Sentence]:
+        """Orders not known before that the teacher took."""
+        orders = self.notebook.orders
+        known = len(orders.given)
+        for strategy, _ in (refused for draft in drafts for refused in draft.refused):
+            orders.repeated(strategy.text)
+        return list(orders.given)[known:]
+
+    async def _cut(self, found: Sequence[Sentence]) -> dict[str, Moment | None]:
+        """Read what was met so far without new orders; what became of the moments concerned, by their context's key."""
+        book = self.notebook.book
+        moments = [moment for some in book.moments.values() for moment in some]
+        revised = await self._without_orders(await self._student(), moments)
+        for id_ in book.scenarios:
+            book.revise(id_, revised)
+        self.crew.tell(_note_orders(found, [moment for moment in moments if moment.context.key in revised]))
+        return revised
 
     def _take(self, draft: Draft) -> None:
         for strategy in draft.strategies:
             if not self.notebook.known(strategy.id):
-                self.notebook.waiting[strategy.id] = strategy
+                self.notebook.wait(strategy)
         for strategy, reason in draft.refused:
-            self.notebook.orders.repeated(strategy.text)
-            self.notebook.refuse(strategy, reason)
-            self.crew.tell(StrategyRefused(strategy, reason))
+            self._refuse(strategy, reason)
         for id_, evidence in draft.evidence.items():
             self.notebook.note(id_, evidence)
+
+    def _set_aside(self, draft: Draft) -> None:
+        """Keep what was written under orders, as refused, unless it was written without them too."""
+        for strategy, reason in (*((one, SET_ASIDE) for one in draft.strategies), *draft.refused):
+            if not self.notebook.known(strategy.id):
+                self._refuse(strategy, reason)
+                self.notebook.note(strategy.id, draft.evidence.get(strategy.id, ()))
+
+    def _refuse(self, strategy: Strategy, reason: str) -> None:
+        self.notebook.refuse(strategy, reason)
+        self.crew.tell(StrategyRefused(strategy, reason))
 
     def _accept_unmeasured(self) -> None:
         for strategy in self.notebook.waiting.values():
@@ -428,6 +481,12 @@ async def _nothing() -> None:
 def _urgency(moment: Moment) -> int:
     """First divergences first, then the other moments in which the student fell short."""
     return 0 if moment.first else 1 if moment.falls_short else 2
+
+
+def _revised(moments: Iterable[Moment], revised: Mapping[str, Moment | None]) -> list[Moment]:
+    """Of moments to write from, those that still show the student falling short."""
+    found = [revised.get(moment.context.key, moment) for moment in moments]
+    return [moment for moment in found if moment and moment.falls_short]
 
 
 def _note_orders(found: Sequence[Sentence], moments: Sequence[Moment]) -> Note:
