@@ -10,15 +10,23 @@ What gives an order away is what came of it, not its words: a list of phrases co
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.library.gist import gist
 from preceptor.library.leak import Sentence, alike, impersonal, sentences
+from preceptor.llm.parallel import gather
+from preceptor.student.student import Student
+from preceptor.teaching.crew import Crew
+from preceptor.teaching.events import Note
+from preceptor.teaching.moments import Moment, look_again
 
 CUT = "…"
 """Stands where an order stood."""
+SHOWN = 80
+"""Characters of an order that a note shows."""
 _END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -73,3 +81,27 @@ class Orders:
 
     def _orders(self, text: str) -> bool:
         return bool(self.given) and not self.given.keys().isdisjoint(sentences(text))
+
+
+async def without(
+    crew: Crew, student: Student, orders: Orders, moments: Mapping[str, Moment]
+) -> dict[str, Moment | None]:
+    """By the keys given, moments as they are when orders are cut; None: nothing is left, or it could not be measured.
+
+    Raises:
+        Stopped, ProviderError: from the models.
+    """
+    told = {key: replace(moment, reference=orders.cut(moment.reference)) for key, moment in moments.items()}
+    cut = {key: context for key, moment in told.items() if (context := orders.without(moment.context))}
+    jobs = [partial(crew.send, look_again, student, told[key], context) for key, context in cut.items()]
+    return dict.fromkeys(told) | dict(zip(cut, await gather(jobs), strict=True))
+
+
+def reported(found: Sequence[Sentence], moments: Sequence[Moment]) -> Note:
+    """What was found out, and how many of the contexts met so far it stands in."""
+    said = "; ".join(repr(" ".join(sentence)[:SHOWN]) for sentence in found)
+    customers = len({moment.customer for moment in moments})
+    return Note(
+        f"The teacher wrote down what customers say ({said}). It is cut from what they said from here on: so far from "
+        f"{len(moments)} contexts of {customers} customers."
+    )

@@ -29,13 +29,13 @@ from preceptor.teaching.events import (
     Finished,
     HeldOutScore,
     IterationBegan,
-    Note,
     StrategyAccepted,
     StrategyRefused,
 )
 from preceptor.teaching.harm import find_harm
-from preceptor.teaching.moments import Moment, draw_logged, look_again, meet
+from preceptor.teaching.moments import Moment, draw_logged, meet
 from preceptor.teaching.notebook import SET_ASIDE, Notebook
+from preceptor.teaching.orders import reported, without
 from preceptor.teaching.outlook import Outlook, look
 from preceptor.teaching.placement import Try, first_placement, last_placement
 from preceptor.teaching.scenarios import place_moments
@@ -47,8 +47,6 @@ FIRST_LOOK, LAST_LOOK = 96, 480
 about 0.07 and 0.03."""
 OFTEN = 0.3
 """Share of a scenario's moments in which the student must fall short to write for it: noise alone makes some."""
-SHOWN = 80
-"""Characters of an order that a note shows."""
 
 T = TypeVar("T")
 
@@ -197,13 +195,9 @@ class Lessons:
 
     async def _without_orders(self, student: Student, moments: Iterable[Moment]) -> dict[str, Moment | None]:
         """By the key of their contexts, those moments in which an order is given, as they are without it."""
-        orders = self.notebook.orders
-        found = (moment for moment in moments if orders.stand_in(moment.context))
-        told = {moment.context.key: replace(moment, reference=orders.cut(moment.reference)) for moment in found}
-        cut = {key: context for key, moment in told.items() if (context := orders.without(moment.context))}
-        jobs = [partial(self.crew.send, look_again, student, told[key], context) for key, context in cut.items()]
-        self.notebook.ordered |= {key: moment.voice for key, moment in told.items()}
-        return dict.fromkeys(told) | dict(zip(cut, await gather(jobs), strict=True))
+        found = {moment.context.key: moment for moment in moments if self.notebook.orders.stand_in(moment.context)}
+        self.notebook.ordered |= {key: moment.voice for key, moment in found.items()}
+        return await without(self.crew, student, self.notebook.orders, found)
 
     async def _close(self, reason: str) -> Taught:
         """Decide what is still open on the contexts there are, consolidate, and report."""
@@ -320,7 +314,7 @@ class Lessons:
         revised = await self._without_orders(await self._student(), moments)
         for id_ in book.scenarios:
             book.revise(id_, revised)
-        self.crew.tell(_note_orders(found, [moment for moment in moments if moment.context.key in revised]))
+        self.crew.tell(reported(found, [moment for moment in moments if moment.context.key in revised]))
         return revised
 
     def _take(self, draft: Draft) -> None:
@@ -487,12 +481,3 @@ def _revised(moments: Iterable[Moment], revised: Mapping[str, Moment | None]) ->
     """Of moments to write from, those that still show the student falling short."""
     found = [revised.get(moment.context.key, moment) for moment in moments]
     return [moment for moment in found if moment and moment.falls_short]
-
-
-def _note_orders(found: Sequence[Sentence], moments: Sequence[Moment]) -> Note:
-    said = "; ".join(repr(" ".join(sentence)[:SHOWN]) for sentence in found)
-    customers = len({moment.customer for moment in moments})
-    return Note(
-        f"The teacher wrote down what customers say ({said}). It is cut from what they said from here on: so far from "
-        f"{len(moments)} contexts of {customers} customers."
-    )
