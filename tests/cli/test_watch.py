@@ -185,6 +185,8 @@ def test_what_waits_is_taken_once_even_after_a_kill(desk: Path) -> None:
         assert len({one.turns for one in looks.batch("1")}) == 3
         Store(db).remove("in/a.jsonl")
         assert list(looks.batch("1")) == [], "what was removed is not taught"
+        assert looks.waiting() == looks.take("2", 3) == 0
+        assert Watch(Project.load(desk, ["watch.enough=1", "watch.calls=0"]), db).lesson() is None
 
 
 def learn(lesson: Lesson) -> None:

@@ -1,13 +1,14 @@
 """Vectors over HTTP."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx2
 import orjson
 import pytest
 
-from preceptor.errors import Garbled, RateLimited
+from preceptor.errors import Garbled, RateLimited, Unavailable
 from preceptor.llm.embeddings import OpenAIEmbeddings
 
 pytestmark = pytest.mark.anyio
@@ -43,11 +44,24 @@ async def test_vectors_come_in_the_order_of_the_texts_whatever_their_number() ->
 @pytest.mark.parametrize(
     "body",
     [{}, {"data": []}, {"data": [{"embedding": [1]}]}, {"data": [{"embedding": "x"}, {"embedding": [1]}]}, [],
-     {"data": [{"embedding": [1]}, {"embedding": [1, 2]}]}],
+     {"data": [{"embedding": [1]}, {"embedding": [1, 2]}]}, {"data": ["x", "y"]}, {"data": {"embedding": [1]}}],
 )  # fmt: skip
 async def test_what_is_not_a_vector_for_each_text_is_garbled(body: object) -> None:
     with pytest.raises(Garbled):
         await embeddings(lambda _: httpx2.Response(200, json=body)).embed(["a", "b"])
+
+
+async def test_a_reply_that_trickles_in_is_not_waited_for_beyond_the_time() -> None:
+    class Trickle(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                yield b" "
+                await asyncio.sleep(0.005)
+
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(200, stream=Trickle())))
+    asked = OpenAIEmbeddings("http://vectors.test/v1", "mini", timeout=0.05, http_client=http)
+    with pytest.raises(Unavailable, match="in time"):
+        await asked.embed(["a"])
 
 
 async def test_faults_are_sorted() -> None:

@@ -196,6 +196,16 @@ def test_what_there_is_no_room_for_is_told(tmp_path: Path, room: Callable[[int],
     assert len(list(read(path).talks())) == 100
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv"])
+def test_an_id_has_no_character_that_no_database_holds(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.csv":
+        path.write_text('conversation_id,speaker,text\n"x\0y",user,Hello.')
+    else:
+        path.write_bytes(orjson.dumps([talk("x\0y")] if name == "a.json" else talk("x\0y")))
+    assert [one.customer for one in read(path)] == ["a:x\ufffdy"]
+
+
 def test_a_folder_s_files_are_sources_by_their_place(tmp_path: Path) -> None:
     (tmp_path / "in" / "may").mkdir(parents=True)
     write(tmp_path / "in" / "may" / "a.jsonl", talk(1))

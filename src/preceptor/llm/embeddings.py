@@ -1,5 +1,6 @@
 """Vectors from an OpenAI-compatible embeddings endpoint."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -8,7 +9,7 @@ import httpx2
 import openai
 import orjson
 
-from preceptor.errors import Garbled
+from preceptor.errors import Garbled, Unavailable
 from preceptor.llm.client import OPTIONS, connect
 from preceptor.llm.faults import classify
 
@@ -17,7 +18,10 @@ _BATCH = 32
 
 
 class OpenAIEmbeddings:
-    """One embedding model of one endpoint. One batch, one HTTP call; faults come as from `OpenAIModel`."""
+    """One embedding model of one endpoint. One batch, one HTTP call; faults come as from `OpenAIModel`.
+
+    `timeout` is in seconds, for the whole reply to a batch.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class OpenAIEmbeddings:
     ) -> None:
         self._model = model
         self._secret = api_key
+        self._timeout = timeout
         self._client = connect(base_url, api_key, timeout, http_client)
         self._who = f"{base_url} {model}"
 
@@ -66,12 +71,17 @@ class OpenAIEmbeddings:
     async def _batch(self, texts: Sequence[str]) -> list[list[float]]:
         body = orjson.dumps({"model": self._model, "input": list(texts), "encoding_format": "float"})
         try:
-            response = await self._client.post("/embeddings", content=body, cast_to=httpx2.Response, options=OPTIONS)
+            async with asyncio.timeout(self._timeout):
+                response = await self._client.post(
+                    "/embeddings", content=body, cast_to=httpx2.Response, options=OPTIONS
+                )
         except openai.APIError as fault:
             raise classify(fault, self._who, self._secret) from None
+        except TimeoutError:
+            raise Unavailable(f"{self._who} did not answer in time ({self._timeout:g} s).") from None
         try:
             return _vectors(orjson.loads(response.content)["data"], len(texts))
-        except (orjson.JSONDecodeError, LookupError, TypeError, ValueError):
+        except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError):
             raise Garbled(f"{self._who} sent a reply that does not hold {len(texts)} vectors.") from None
 
 

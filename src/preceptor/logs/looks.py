@@ -39,6 +39,8 @@ class Looks:
     def __init__(self, db: Database, library: str) -> None:
         self._db, self._library = db, library
         self._mine = log_looks.c.library == library
+        self._there = self._mine & sa.exists().where(log_conversations.c.key == log_looks.c.key)
+        """What was removed is not to be taught from."""
 
     def unseen(self) -> Iterator[tuple[str, Conversation]]:
         """(key, conversation) of each that was not looked at yet, in no order that matters."""
@@ -92,25 +94,25 @@ class Looks:
 
     def waiting(self) -> int:
         """How many conversations wait to be taught from."""
-        wanted = sa.select(sa.func.count()).select_from(log_looks).where(self._mine, log_looks.c.state == "waiting")
         with self._db.reading() as connection:
-            return connection.scalar(wanted) or 0
+            return self._count(connection, log_looks.c.state == "waiting")
 
     def take(self, batch: str, most: int) -> int:
         """Put the oldest that wait into a batch, at most so many, those included that are in it; how many are new."""
         with self._db.begin() as connection:
-            waiting = sa.select(log_looks.c.n).where(self._mine, log_looks.c.state == "waiting")
-            there = sa.select(sa.func.count()).select_from(log_looks).where(self._mine, log_looks.c.batch == batch)
-            room = max(0, most - (connection.scalar(there) or 0))
+            waiting = sa.select(log_looks.c.n).where(self._there, log_looks.c.state == "waiting")
+            room = max(0, most - self._count(connection, log_looks.c.batch == batch))
             oldest = log_looks.c.n.in_(waiting.order_by(log_looks.c.n).limit(room))
             taken = sa.update(log_looks).where(oldest).values(state="taken", batch=batch)
             return connection.execute(taken).rowcount
 
     def taken(self, batch: str) -> int:
         """How many conversations are in a batch."""
-        wanted = sa.select(sa.func.count()).select_from(log_looks).where(self._mine, log_looks.c.batch == batch)
         with self._db.reading() as connection:
-            return connection.scalar(wanted) or 0
+            return self._count(connection, log_looks.c.batch == batch)
+
+    def _count(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+        return connection.scalar(sa.select(sa.func.count()).select_from(log_looks).where(self._there, which)) or 0
 
     def batch(self, batch: str) -> Iterator[Conversation]:
         """The conversations of a batch that are still there, in the order in which they were looked at."""

@@ -21,7 +21,7 @@ import pydantic
 from preceptor.dialogue.conversation import Party, Turn
 from preceptor.errors import NotFound, SettingsError
 from preceptor.logs.rows import Unreadable
-from preceptor.logs.talk import Record, Talk, checked, names_of, party, tags_of
+from preceptor.logs.talk import Record, Talk, checked, id_of, names_of, party, tags_of
 from preceptor.storage.plain import from_yaml
 
 _USUAL: Mapping[str, tuple[str, ...]] = {
@@ -185,7 +185,7 @@ def talk_of(key: str, rows: Sequence[Record], columns: Columns) -> Talk:
     named = {"outcome": outcome, "rating": known.get(columns.rating or "")} | {t: known[t] for t in columns.tags}
     names = names_of(*(row.get(name) for row in rows for name in columns.names))
     ending = "resolved" if outcome.casefold() in {word.casefold() for word in columns.resolved} else "open"
-    return checked(Talk(tuple(turns), key, ending, tags_of(**named), names), columns.text)  # type: ignore[arg-type]
+    return checked(Talk(tuple(turns), id_of(key), ending, tags_of(**named), names), columns.text)  # type: ignore[arg-type]
 
 
 def _last(rows: Sequence[Record], name: str) -> object:

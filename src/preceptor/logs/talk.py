@@ -109,8 +109,8 @@ def text_of(value: object) -> str:
 
 
 def id_of(*parts: object) -> str | None:
-    """What a file calls a conversation, where it does."""
-    known = [str(part) for part in parts if part is not None and part != ""]
+    """What a file calls a conversation, where it does; without NUL, which no database holds."""
+    known = [str(part).replace("\0", "\ufffd") for part in parts if part is not None and part != ""]
     return "-".join(known) or None
 
 

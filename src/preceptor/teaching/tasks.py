@@ -1,9 +1,14 @@
 """What the teacher is asked in a fixed form."""
 
+from typing import Annotated
+
 import pydantic
 
 from preceptor.llm.prompts import Prompt
 from preceptor.llm.tasks import Task
+
+Text = Annotated[str, pydantic.AfterValidator(lambda text: text.replace("\0", "\ufffd"))]
+"""Without NUL: a run must not end because the teacher wrote what no database holds."""
 
 
 class PlacedContext(pydantic.BaseModel):
@@ -11,14 +16,14 @@ class PlacedContext(pydantic.BaseModel):
 
     scenario: int = pydantic.Field(ge=0)
     """Number in the list shown; 0 for none of them."""
-    description: str = ""
+    description: Text = ""
     """For a new scenario: what kind of context this is, in the third person, without anyone's data."""
 
 
 class WrittenStrategy(pydantic.BaseModel):
-    text: str = pydantic.Field(min_length=1)
+    text: Text = pydantic.Field(min_length=1)
     """One imperative instruction."""
-    reason: str = ""
+    reason: Text = ""
 
 
 class WrittenStrategies(pydantic.BaseModel):
