@@ -35,7 +35,7 @@ from bench_reliability import Memory, finished
 from cluster import Cluster, running
 from desk import SMALL, TINY, Desk, Teaching, command, endpoints, load_world, quick, simulated
 from preceptor.llm.ledger import calls
-from preceptor.settings.queue import SCHEMA
+from preceptor.settings.errand_queue import SCHEMA
 from preceptor.simulated.world import World
 from preceptor.storage.database import Database
 from witness import Name, Served, name_of, serving

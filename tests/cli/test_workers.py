@@ -9,7 +9,7 @@ from cluster import Cluster
 from preceptor.llm.budget import Budget
 from preceptor.llm.prices import NOTHING
 from preceptor.llm.sharing import Purse
-from preceptor.settings import queue
+from preceptor.settings import errand_queue
 from preceptor.storage.database import Database
 
 from .conftest import Command
@@ -30,19 +30,19 @@ def test_a_file_is_no_place_for_several(preceptor: Command, project: Path, comma
 
 def test_the_queue_is_made_once_and_anew_for_another_version(server: str) -> None:
     with Database.open(server) as db:
-        assert queue.present(db) == 0
-        assert queue.allowed(db)
+        assert errand_queue.present(db) == 0
+        assert errand_queue.allowed(db)
         for _ in range(2):
-            queue.prepare(db)
+            errand_queue.prepare(db)
         with db.begin() as connection:
-            assert not queue.waiting(connection, "r1")
-            connection.exec_driver_sql(f"COMMENT ON SCHEMA {queue.SCHEMA} IS 'older'")
-            connection.exec_driver_sql(f"CREATE TABLE {queue.SCHEMA}.leftover (n int)")
-        queue.prepare(db)
+            assert not errand_queue.waiting(connection, "r1")
+            connection.exec_driver_sql(f"COMMENT ON SCHEMA {errand_queue.SCHEMA} IS 'older'")
+            connection.exec_driver_sql(f"CREATE TABLE {errand_queue.SCHEMA}.leftover (n int)")
+        errand_queue.prepare(db)
         with db.reading() as connection:
-            left = connection.exec_driver_sql(f"SELECT to_regclass('{queue.SCHEMA}.leftover')").scalar()
+            left = connection.exec_driver_sql(f"SELECT to_regclass('{errand_queue.SCHEMA}.leftover')").scalar()
         assert left is None
-        assert queue.present(db) == 0
+        assert errand_queue.present(db) == 0
 
 
 def test_who_leads_says_what_is_asked_until_it_closes(server: str) -> None:

@@ -35,7 +35,7 @@ from preceptor.cli import (
     tools,
     transfer,
     watch,
-    workers,
+    worker,
     world,
 )
 from preceptor.errors import PreceptorError
@@ -54,7 +54,7 @@ app.command()(demo.demo)
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.command()(teach.teach)
-app.command()(workers.worker)
+app.command()(worker.worker)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(transfer.transfer)

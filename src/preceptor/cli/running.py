@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from preceptor.cli.display import Board, View
     from preceptor.dialogue.outlay import Role, Share
     from preceptor.llm.stopping import Stop
+    from preceptor.settings.lead import Lead
     from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
     from preceptor.settings.series import Series
     from preceptor.settings.team import Team
-    from preceptor.settings.workers import Lead
     from preceptor.storage.database import Database
 
 T = TypeVar("T")

@@ -130,7 +130,7 @@ async def _together(
     project: "Project", taken: "socket.socket", host: str, world: str | None, keyless: bool, workers: int
 ) -> None:
     """Raises: typer.Exit: the workers cannot start."""
-    from preceptor.cli.worker import COMMAND, Letter
+    from preceptor.cli.gateway_worker import COMMAND, Letter
     from preceptor.serving.workers import Unstarted, Workers
 
     with ExitStack() as stack:

@@ -9,11 +9,11 @@ import typer
 from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOption
 
 if TYPE_CHECKING:
+    from preceptor.settings.lead import Lead
     from preceptor.settings.models import Providers
     from preceptor.settings.project import Project
     from preceptor.settings.series import Series
     from preceptor.settings.teaching import TeachingRun
-    from preceptor.settings.workers import Lead
     from preceptor.teaching.teach import Taught
 
 
@@ -96,7 +96,7 @@ def run(
 
 
 def _lead(lessons: "TeachingRun") -> "Lead":
-    from preceptor.settings.workers import Lead
+    from preceptor.settings.lead import Lead
 
     return Lead(lessons.project, lessons.db, lessons.run.id, lambda told: typer.echo(told, err=True))
 

@@ -1,98 +1,53 @@
-"""One worker of `preceptor serve --workers`: a program that the gateway's parent begins, with a letter on its standard
-input that says what to do, as long as that input lasts."""
+"""`preceptor worker`: take part in the runs of a database, from this machine or another."""
 
-import asyncio
-import os
-import signal
-import socket
-import sys
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
+import typer
 
-from preceptor.settings import threads
+from preceptor.cli.options import ProjectOption, SetOption
 
 if TYPE_CHECKING:
-    import uvicorn
+    from preceptor.settings.worker import Worker
+
+
+def worker(project: ProjectOption = Path(), overrides: SetOption = None) -> None:
+    """Take part in teaching runs that were begun with --workers, on this machine or another.
+
+    Takes customers and scenarios of whichever run of the project's PostgreSQL database is open. Needs the same
+    preceptor.toml as who leads the run. Ctrl-C once finishes what is in flight and gives back the rest; twice ends at
+    once, and others take over what was being done.
+    """
+    import asyncio
 
     from preceptor.settings.project import Project
+    from preceptor.settings.teaching import crew_of
+    from preceptor.settings.worker import Worker
 
-COMMAND = (sys.executable, "-P", "-m", "preceptor.cli.worker")
-
-
-@dataclass(frozen=True)
-class Letter:
-    """What a worker is told."""
-
-    folder: str
-    settings: str
-    """The project's, as JSON: a file that was changed meanwhile must not make a worker differ from its siblings."""
-    host: str
-    """The address that is listened for on."""
-    world: str | None
-    """The URL of the simulated student."""
-    keyless: bool
-    number: int
-    """Which of the workers it is, from 0."""
-    listening: int
-    """The socket of all."""
-    own: int
-    """The socket at which it answers alone."""
-    siblings: tuple[str, ...]
-    """The URLs of those."""
-
-    def line(self) -> bytes:
-        return orjson.dumps(asdict(self))
-
-    @classmethod
-    def read(cls, line: bytes) -> "Letter":
-        told = orjson.loads(line)
-        return cls(**{**told, "siblings": tuple(told["siblings"])})
-
-    @property
-    def project(self) -> "Project":
-        from preceptor.settings.project import Project
-        from preceptor.settings.schema import Settings
-
-        return Project(Path(self.folder), Settings.model_validate_json(self.settings))
+    loaded = Project.load(project, overrides or ())
+    with loaded.database(create=True) as db:
+        asyncio.run(_work(Worker(loaded, db, crew_of, lambda told: typer.echo(told, err=True))))
 
 
-async def work(letter: Letter) -> None:
-    """Serve until told to stop, or until the parent is gone."""
-    import uvicorn
+async def _work(worker: "Worker") -> None:
+    import asyncio
+    import signal
 
-    from preceptor.cli.serve import application, wired
-    from preceptor.serving.siblings import Siblings
-    from preceptor.settings.serving import watch
+    task, heard = asyncio.current_task(), 0
+    assert task is not None
 
-    with ExitStack() as stack:
-        siblings = Siblings(letter.number, letter.siblings, watch(letter.project).key)
-        app = application(stack, letter.project, letter.host, letter.world, letter.keyless, siblings)
-        server = uvicorn.Server(wired(app, letter.project))
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _heard, server)
-        await server.serve([socket.socket(fileno=number) for number in (letter.listening, letter.own)])
+    def hear() -> None:
+        nonlocal heard
+        heard += 1
+        if heard == 1:
+            typer.echo("Finishing what is in flight; once more ends at once.", err=True)
+            worker.leave()
+        else:
+            task.cancel()
 
-
-def _heard(server: "uvicorn.Server") -> None:
-    """Nothing more is ever said, so this is the end of the parent."""
-    if not os.read(sys.stdin.fileno(), 1):
-        server.should_exit = True
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-
-
-def main() -> None:
-    # Ctrl-C reaches the parent, too, which tells us; before uvicorn listens for signals it would only break us off.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threads.share_heaps()
-    line = sys.stdin.buffer.readline()
-    if line:
-        import uvloop
-
-        uvloop.run(work(Letter.read(line)))
-
-
-if __name__ == "__main__":
-    main()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, hear)
+    try:
+        await worker.work()
+    except asyncio.CancelledError:
+        raise typer.Exit(130) from None

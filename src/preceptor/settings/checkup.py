@@ -16,7 +16,7 @@ from preceptor.errors import Adjusted, BadReply, NotFound, PreceptorError, Provi
 from preceptor.llm.client import OpenAIModel
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema, Tool
 from preceptor.llm.model import Model
-from preceptor.settings import queue
+from preceptor.settings import errand_queue
 from preceptor.settings.models import Providers, Sampled, key
 from preceptor.settings.project import Project
 from preceptor.settings.schema import ROLES, Endpoint, Simulated
@@ -110,12 +110,12 @@ def _workers(project: Project) -> list[Finding]:
     if "://" not in str(project.place):
         return []
     try:
-        queue.check(project.place)
+        errand_queue.check(project.place)
     except PreceptorError as fault:
         return [Finding("database", "workers", "fine", f"none take part: {fault}")]
     try:
         with project.database() as db:
-            count, allowed = queue.present(db), queue.allowed(db)
+            count, allowed = errand_queue.present(db), errand_queue.allowed(db)
     except PreceptorError:
         return []  # what is wrong with the database was said
     if not allowed:

@@ -24,10 +24,10 @@ from preceptor.logs.readers import read
 from preceptor.logs.store import Store
 from preceptor.retrieval.embedding import Embedder
 from preceptor.settings.journal import Journal, Recorded, carry_out
+from preceptor.settings.lead import Lead
 from preceptor.settings.project import Project
 from preceptor.settings.team import Team
 from preceptor.settings.tools import mishaps, of_the_world
-from preceptor.settings.workers import Lead
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Run, Runs
 from preceptor.teaching.crew import Crew, Hands

@@ -1,8 +1,8 @@
-"""Several processes at one teaching run: who leads it, and who does its errands.
+"""Several processes at one teaching run: the one that leads it.
 
-The process that leads does the run as ever; its errands go into the queue, and it takes part in doing them. Workers do
-them for whichever run is open: the calls go into the run's ledger, under its budget, and the outcome back to who leads.
-What comes of a run depends on none of this: an errand gives the same whoever does it, and what is lost is done again.
+It does the run as ever; its errands go into the queue, and it takes part in doing them. Workers (`settings.worker`) do
+them, too, and the outcome comes back here. What comes of a run depends on none of this: an errand gives the same
+whoever does it, and what is lost is done again.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ import orjson
 from preceptor.errors import (
     BadReply,
     BudgetExhausted,
-    Conflict,
     Defect,
     PreceptorError,
     ProviderError,
@@ -29,14 +28,14 @@ from preceptor.errors import (
 )
 from preceptor.llm.parallel import gather
 from preceptor.llm.prices import NOTHING, Amount
-from preceptor.llm.sharing import Purse, SharedLedger, SharedTurns
+from preceptor.llm.sharing import Purse, SharedLedger
 from preceptor.llm.stopping import Stop
 from preceptor.retrieval.embedding import Embedder
-from preceptor.settings import queue
+from preceptor.settings import errand_queue
 from preceptor.settings.errands import Ended, Errands
 from preceptor.settings.models import Providers
 from preceptor.settings.project import Project
-from preceptor.settings.schema import ROLES, BudgetSection
+from preceptor.settings.schema import ROLES
 from preceptor.settings.team import Team
 from preceptor.storage.canonical import canonical
 from preceptor.storage.database import Database
@@ -73,10 +72,6 @@ def jobs_at_once(project: Project) -> int:
     return project.settings.workers.jobs or 2 * max(project.settings.models.of(role).concurrency for role in ROLES)
 
 
-CrewOf = Callable[[Project, Database, str, Team, Embedder], Crew]
-"""Who takes part in a run, without hands, in the process of a worker."""
-
-
 class Lead:
     """Leads a run whose errands others may do.
 
@@ -89,7 +84,7 @@ class Lead:
         self.purse = Purse(db, run)
         self.errands = Errands(db, run)
         part = jobs_at_once(project) if project.settings.workers.lead_works else 0
-        self.post = queue.Post(queue.check(project.place), part, run, self._do, tell)
+        self.post = errand_queue.Post(errand_queue.check(project.place), part, run, self._do, tell)
         self._elsewhere = NOTHING
         self._desk: Desk | None = None
         self._stop = Stop()
@@ -98,7 +93,7 @@ class Lead:
     def ledger(self, elsewhere: Amount = NOTHING) -> SharedLedger:
         """The ledger to do the run over. `elsewhere`: what other runs have used of its budget."""
         self._elsewhere = elsewhere
-        return SharedLedger(self.db, self.run, lambda: self.post.name, queue.alive)
+        return SharedLedger(self.db, self.run, lambda: self.post.name, errand_queue.alive)
 
     @asynccontextmanager
     async def at_work(self, team: Team, crew: Crew) -> AsyncIterator["Dispatch"]:
@@ -121,7 +116,7 @@ class Lead:
             await self._close()
 
     def _open(self, team: Team, crew: Crew) -> None:
-        queue.prepare(self.db)
+        errand_queue.prepare(self.db)
         self.purse.open(team.budget, self._elsewhere, fingerprint(self.project, team.providers, crew.embedder))
 
     async def _close(self) -> None:
@@ -132,8 +127,8 @@ class Lead:
     async def _do(self, run: str, keys: Sequence[str]) -> None:
         assert self._desk is not None, "jobs come only while at work"
         _, bodies = await self.errands.open(keys)
-        if not await _done(self.errands, self._desk, bodies, self._stop):
-            raise queue.Leaving
+        if not await done(self.errands, self._desk, bodies, self._stop):
+            raise errand_queue.Leaving
 
 
 @dataclass
@@ -141,7 +136,7 @@ class Dispatch:
     """Hands: sends a run's errands into the queue, and waits for what comes of them."""
 
     errands: Errands
-    post: queue.Post
+    post: errand_queue.Post
     team: Team
     _waiting: dict[str, "asyncio.Future[Ended]"] = field(default_factory=dict)
     _fresh: dict[str, Description] = field(default_factory=dict)
@@ -226,7 +221,7 @@ class Dispatch:
                 await self._send_again()
 
     async def _any_queued(self) -> bool:
-        return await self.errands.db.read(partial(queue.waiting, run=self.errands.run))
+        return await self.errands.db.read(partial(errand_queue.waiting, run=self.errands.run))
 
     async def _send_again(self) -> None:
         """The queue has lost jobs; whatever was done of what they were to do is heard of first."""
@@ -265,7 +260,7 @@ def _batches(fresh: Mapping[str, Description]) -> list[list[str]]:
     return long + [short[n : n + SHORT_AT_ONCE] for n in range(0, len(short), SHORT_AT_ONCE)]
 
 
-async def _done(errands: Errands, desk: Desk, bodies: Mapping[str, bytes], stop: Stop) -> bool:
+async def done(errands: Errands, desk: Desk, bodies: Mapping[str, bytes], stop: Stop) -> bool:
     """Do errands and write down what came of them; False: some were stopped, and are still to be done."""
 
     async def one(key: str, body: bytes) -> bool:
@@ -303,107 +298,3 @@ def _fault(body: bytes, stop: Stop) -> PreceptorError:
         case "Defect":
             return Defect(message + where)
     return UserError(message + where)
-
-
-@dataclass
-class _Station:
-    """A run as this worker takes part in it."""
-
-    crew: str
-    """What the run asks for, as it was when this was made."""
-    team: Team
-    desk: Desk
-
-
-class Worker:
-    """Does errands of whichever run of a project's database is open, until told to leave."""
-
-    def __init__(self, project: Project, db: Database, crew_of: CrewOf, tell: Callable[[str], None]) -> None:
-        """Raises: UserError: the database cannot hold a queue, or procrastinate is not installed."""
-        self.project, self.db, self.tell = project, db, tell
-        self.post = queue.Post(queue.check(project.place), jobs_at_once(project), None, self._do, tell)
-        self._crew_of = crew_of
-        self._stations: dict[str, _Station] = {}
-        self._opening = asyncio.Lock()
-        self._fault: PreceptorError | None = None
-
-    async def work(self) -> None:
-        """Until `leave`.
-
-        Raises:
-            UserError: the queue cannot be used, or a run asks for other models than this project has.
-        """
-        self.providers = self.project.providers()
-        self.embedder = await asyncio.to_thread(self.project.embedder, self.db)
-        self.fingerprint = fingerprint(self.project, self.providers, self.embedder)
-        await asyncio.to_thread(queue.prepare, self.db)
-        try:
-            async with self.post.at_work():
-                self.tell(f"At work as {self.post.name} on {socket.gethostname()}; Ctrl-C ends it.")
-                await self.post.wait()
-        finally:
-            for station in self._stations.values():
-                await station.team.ledger.written()
-            await self.providers.aclose()
-        if self._fault is not None:
-            raise self._fault
-
-    def leave(self) -> None:
-        """Finish what is in flight, give back what is not done, and end."""
-        for station in self._stations.values():
-            station.team.stop.set("The worker leaves.")
-        self.post.leave()
-
-    async def _do(self, run: str, keys: Sequence[str]) -> None:
-        try:
-            await self._take_part(run, keys)
-        except PreceptorError as fault:
-            # What it lacks for one errand (a world's file, the database) it lacks for the next; others may have it.
-            self._fault = self._fault or fault
-            self.leave()
-            raise queue.Leaving from None
-
-    async def _take_part(self, run: str, keys: Sequence[str]) -> None:
-        errands = Errands(self.db, run)
-        crew, bodies = await errands.open(keys)
-        if crew is None or not bodies:
-            return
-        station = await self._station(run, crew)
-        done = await _done(errands, station.desk, bodies, station.team.stop)
-        if station.team.stop.fault is not None and self._stations.get(run) is station:
-            del self._stations[run]
-        if not done and station.team.stop.is_set:
-            raise queue.Leaving
-        # What is not done otherwise is of a run that was closed to us: whoever leads it next asks again.
-
-    async def _station(self, run: str, crew: str) -> _Station:
-        async with self._opening:
-            known = self._stations.get(run)
-            if known is None or known.crew != crew:
-                self._fits(run, crew)
-                known = self._stations[run] = await asyncio.to_thread(self._opened, run, crew)
-            return known
-
-    def _fits(self, run: str, crew: str) -> None:
-        """Raises: Conflict: it is not for this worker."""
-        if crew == self.fingerprint:
-            return
-        asked, has = orjson.loads(crew), orjson.loads(self.fingerprint)
-        other = next(name for name in asked if asked[name] != has.get(name))
-        raise Conflict(
-            f"Run {run!r} is done with other settings than this worker has ({other}: {asked[other]!r} there, "
-            f"{has.get(other)!r} here). Use the same preceptor.toml and version, and start it again."
-        )
-
-    def _opened(self, run: str, crew: str) -> _Station:
-        ledger = SharedLedger(self.db, run, lambda: self.post.name, queue.alive)
-        team = Team.gather(
-            self.project.settings.models,
-            BudgetSection(),
-            self.providers,
-            ledger,
-            Stop(),
-            turns=lambda place: SharedTurns(self.db, place),
-        )
-        found = self._crew_of(self.project, self.db, run, team, self.embedder)
-        return _Station(crew, team, Desk(found, Errands(self.db, run)))
