@@ -105,7 +105,9 @@ def test_nobody_decides_on_what_has_changed_since(desk: Desk, first: str) -> Non
         "decide": lambda: desk.decide(APOLOGISE.id, "rejected", "bob", "no", seen=before),
         "edit": lambda: desk.edit(APOLOGISE.id, "Apologise twice.", "bob", seen=before),
         "defer": lambda: desk.defer(APOLOGISE.id, "bob", seen=before),
-        "evidence": lambda: desk.library.add_evidence(APOLOGISE.id, replace(LOSS, after="Oh no.")),
+        "evidence": lambda: desk.library.store(
+            Batch(evidence={APOLOGISE.id: [replace(LOSS, after="Oh no.")]}), "run-2", "1"
+        ),
         "run": lambda: desk.library.put_strategy(replace(APOLOGISE, value=0.1), "run-2"),
         "back and forth": lambda: [
             desk.decide(APOLOGISE.id, "approved", "bob", seen=before),

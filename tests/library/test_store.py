@@ -76,7 +76,7 @@ def test_the_accepted_guidance_is_what_teaching_had(library: Library) -> None:
 def test_putting_the_same_again_changes_nothing(library: Library) -> None:
     library.put_strategy(replace(GREET, decision="approved", version=7), "run-2")
     library.put_scenario(FAULT, "run-2")
-    library.add_evidence(APOLOGISE.id, replace(PROOF, run="run-2"))
+    library.store(Batch(evidence={APOLOGISE.id: [replace(PROOF, run="run-2")]}), "run-2", "1")
     assert [version.strategy.version for version in library.history(GREET.id)] == [1]
     assert library.strategy(GREET.id).decision == "pending"
     assert len(library.evidence(APOLOGISE.id)) == 1
@@ -248,8 +248,8 @@ def test_a_release_is_frozen_and_named_by_its_content(library: Library) -> None:
     assert (live.author, live.note, live.parent) == ("ann", "a note", None)
     assert live.evidence == {APOLOGISE.id: (replace(PROOF, run="run-1"),)}
     library.edit(GREET.id, "Shout.", "bob")
-    library.add_evidence(APOLOGISE.id, replace(PROOF, kind="retry"))
-    library.store(Batch(retired=[FAULT.id], use=Use("Other", "prefix")), "run-9", "1")
+    retry = {APOLOGISE.id: [replace(PROOF, kind="retry")]}
+    library.store(Batch(evidence=retry, retired=[FAULT.id], use=Use("Other", "prefix")), "run-9", "1")
     again = library.get_release(name[:8], evidence=True)
     assert again.guidance == live.guidance
     assert again.evidence == live.evidence

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from preceptor.library.model import Placement, Scenario, Strategy
 from preceptor.library.rows import Use
 from preceptor.library.store import Batch, Library
 from preceptor.retrieval.embedding import StaticEmbedder
-from preceptor.serving.access import LOCAL, Access, Caller, Open, Watch
+from preceptor.serving.access import LOCAL, Access, Caller, Watch
 from preceptor.serving.app import Bounds, Gateway
 from preceptor.serving.guide import Finder
 from preceptor.serving.outcomes import Outcomes
@@ -28,6 +28,16 @@ from preceptor.serving.upstream import Upstream, Upstreams
 from preceptor.serving.visit import Beside, Tracing
 from preceptor.serving.wire import Patience
 from preceptor.storage.database import Database
+
+
+@dataclass(frozen=True)
+class Open(Access):
+    """Admits everyone as one caller."""
+
+    caller: Caller
+
+    def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
+        return self.caller
 
 
 def context(*texts: str) -> Context:

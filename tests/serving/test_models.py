@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from preceptor.library.store import Library
-from preceptor.serving.access import Caller, Open
+from preceptor.serving.access import Caller
 from preceptor.serving.upstream import Upstream
 
-from .stage import Echo, behind, gateway, plain, said, served
+from .stage import Echo, Open, behind, gateway, plain, said, served
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from preceptor.library.store import Library
-from preceptor.serving.access import Caller, Open, Watch
+from preceptor.serving.access import Caller, Watch
 from preceptor.serving.lines import Lines
 from preceptor.serving.log import AccessLog
 from preceptor.serving.refusals import Refused
 
-from .stage import ABOUT_BREAD, LATE, Echo, behind, chunk, plain, said, streamed
+from .stage import ABOUT_BREAD, LATE, Echo, Open, behind, chunk, plain, said, streamed
 
 pytestmark = pytest.mark.anyio
 Room = Callable[[int], AbstractContextManager[None]]

@@ -18,11 +18,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from preceptor.library.store import Library
-from preceptor.serving.access import Caller, Open
+from preceptor.serving.access import Caller
 from preceptor.serving.traces import Traces
 from preceptor.serving.upstream import Upstream
 
-from .stage import ABOUT_BREAD, LATE, Echo, behind, chunk, gateway, plain, said, served, streamed
+from .stage import ABOUT_BREAD, LATE, Echo, Open, behind, chunk, gateway, plain, said, served, streamed
 
 pytestmark = pytest.mark.anyio
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -98,12 +98,6 @@ class Library:
             shelf.put_strategies([strategy], run)
             _tell(shelf, run)
 
-    def add_evidence(self, strategy_id: str, evidence: Evidence) -> None:
-        """Append evidence, unless it is there."""
-        with self._writing() as shelf:
-            shelf.put_evidence({strategy_id: [evidence]})
-            _tell(shelf, evidence.run)
-
     def set_use(self, use: Use) -> None:
         with self._writing() as shelf:
             shelf.set_use(use)

@@ -56,16 +56,6 @@ class Access(Protocol):
 
 
 @dataclass(frozen=True)
-class Open(Access):
-    """Admits everyone as one tenant: for this machine only."""
-
-    caller: Caller
-
-    def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
-        return self.caller
-
-
-@dataclass(frozen=True)
 class Watch:
     """Who may read the metrics: they tell of all tenants, so no tenant's key is for them."""
 
