@@ -176,6 +176,8 @@ async def test_the_trail_tells_it_all_and_can_be_taken_away(visitor: Visitor, ho
     lines = (await visitor.get("/trail.jsonl")).text.splitlines()
     assert len(lines) == len(list(house.desk.lines()))
     assert (await visitor.get("/trail?since=soon")).status_code == 400
+    ever = await visitor.get("/trail?since=0001-01-01&until=9999-12-31")
+    assert "=1+1" in ever.text
 
 
 async def test_what_is_not_there_is_said_in_words(visitor: Visitor) -> None:

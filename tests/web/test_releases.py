@@ -47,6 +47,9 @@ async def test_from_nothing_to_a_live_release_and_back(visitor: Visitor, house: 
     back = await visitor.post("/releases/rollback", {"live": second.rsplit("/", 1)[1], "note": "complaints"})
     assert "which is live now" in back.text
     assert house.desk.library.live_hash() == first
+    trail = await visitor.get("/trail")
+    assert trail.status_code == 200
+    assert trail.text.count(f"having seen release {first[:12]}, 2 strategies") == 3, "put together, live, back"
 
 
 async def test_a_release_is_put_together_of_some_of_what_is_approved(visitor: Visitor, house: House) -> None:

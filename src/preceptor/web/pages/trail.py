@@ -11,6 +11,7 @@ from preceptor.library.model import Effect
 from preceptor.library.queue import Line
 from preceptor.library.trail import Entry, Wanted, to_csv, to_jsonl
 from preceptor.web import wording
+from preceptor.web.pages.releases import SHORT
 from preceptor.web.refusals import Refused
 from preceptor.web.routing import Page
 from preceptor.web.visits import Visit
@@ -78,7 +79,8 @@ def _wanted(query: dict[str, str]) -> Wanted:
         Refused: one of them is no day.
     """
     since, until = (_day(query.get(name, "")) for name in ("since", "until"))
-    last = None if until is None else (until + timedelta(days=1)).isoformat()
+    # There is no day after the last one, nor a line.
+    last = None if until in (None, date.max) else (until + timedelta(days=1)).isoformat()
     first = None if since is None else since.isoformat()
     return Wanted(query.get("who"), query.get("what"), query.get("subject"), first, last)
 
@@ -94,6 +96,8 @@ def _seen(entry: Entry) -> str:
     if not entry.seen:
         return ""
     seen = orjson.loads(entry.seen)
+    if seen.get("screen") == "release":
+        return f"release {seen['release'][:SHORT]}, {wording.plural(seen['strategies'], 'strategy', 'strategies')}"
     if seen.get("screen") == "list":
         return f"version {seen['version']}, in a list of {wording.plural(seen['n'], 'strategy', 'strategies')}"
     effect = wording.effect(Effect(**seen["effect"])) if seen.get("effect") else "no measurement"
