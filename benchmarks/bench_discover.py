@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from bench_logs import _forget_peak, _peak
-from desk import Desk, load_world, quick, simulated
+from desk import DATA, Desk, load_world, needed, quick, simulated
 from preceptor.dialogue.conversation import Conversation
 from preceptor.logs.discovery import Discovery, discover
 from preceptor.logs.importing import Redactor, bring
@@ -39,7 +39,6 @@ from preceptor.retrieval.embedding import StaticEmbedder
 from preceptor.settings.discovering import look
 from preceptor.settings.project import Project
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TARGETS = {"purity": 0.85, "nmi": 0.75}
 
 
@@ -168,6 +167,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    needed(args.star, args.banking)
     part = args.part or ("dev" if quick() else "all")
     world = load_world("broadband")
     figures: dict[str, dict[str, float]] = {}

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from desk import quick
+from desk import DATA, needed, quick
 from preceptor.cli.judge import show
 from preceptor.evaluation.judges import Held, Verdicts, hold, word
 from preceptor.evaluation.statistics import Interval
@@ -38,7 +38,6 @@ from preceptor.judging.ratings import Question, Rated
 from preceptor.judging.verdicts import Rating
 from preceptor.logs.rated import read
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 FILES = (DATA / "stc3_en" / "stc3_en_dev.json", DATA / "star" / "star_cs_dev.jsonl")
 SMALL = 300
 PANEL = 5
@@ -51,19 +50,16 @@ def main() -> None:
     args = arguments()
     figures: dict[str, Any] = {}
     found: dict[str, Target] = {}
-    missing = [path for path in args.files if not path.exists()]
-    for path in missing:
-        print(f"Skipped: there is no file {path}. Give another path as an argument.")
+    needed(*args.files)
     for path in args.files:
-        if path not in missing:
-            for where, told, met in measured(path, args.people, args.seed):
-                figures[where] = told
-                found |= {f"{where}: {name}": target for name, target in met.items()}
+        for where, told, met in measured(path, args.people, args.seed):
+            figures[where] = told
+            found |= {f"{where}: {name}": target for name, target in met.items()}
     for key, (ok, value, wanted) in found.items():
         print(f"{'ok  ' if ok else 'MISS'} {key}: {value} (target: {wanted})")
     targets = {key: {"target": wanted, "measured": value, "ok": ok} for key, (ok, value, wanted) in found.items()}
     told = {"bench": "judges", "ok": all(ok for ok, _, _ in found.values()), "quick": quick()}
-    print(json.dumps(told | {"skipped": [path.name for path in missing], "figures": figures, "targets": targets}))
+    print(json.dumps(told | {"figures": figures, "targets": targets}))
 
 
 def measured(path: Path, people: int, seed: int) -> Iterator[tuple[str, dict[str, Any], dict[str, Target]]]:

@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from desk import load_world
+from desk import load_world, needed
 from preceptor.library.lint import lint_text
 from preceptor.simulated.world import shipped_names
 
@@ -63,6 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--verbose", action="store_true", help="name what was missed, and what was flagged in vain")
     args = parser.parse_args(argv)
     figures: dict[str, float] = {}
+    needed(*args.injections)
     for path in args.injections:
         print(path.name)
         name = f"recall_{path.stem.removeprefix('injections_')}"

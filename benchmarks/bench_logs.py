@@ -33,7 +33,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 
-from desk import Desk, load_world, quick, simulated
+from desk import DATA, Desk, load_world, needed, quick, simulated
 from preceptor import World
 from preceptor.dialogue.agents import ModelAgent
 from preceptor.dialogue.conversation import Conversation
@@ -57,6 +57,10 @@ from preceptor.teaching.scenarios import place_moments
 
 Figures = dict[str, float]
 PER_MOMENT = ("compare", "sort", "retrieve")
+SETS = (
+    *("star/star_cs_dev.jsonl", "tau_bench/gpt4o_airline_train_tasks.json", "tau_bench/retail_few_shot.jsonl"),
+    *("stc3_en/stc3_en_dev.json", "p4g/300_dialog.xlsx"),
+)
 """Stages that look at every moment."""
 
 
@@ -178,24 +182,20 @@ def counted(folder: Path) -> dict[str, tuple[int, int]]:
     import python_calamine
 
     found: dict[str, tuple[int, int]] = {}
-    if (star := folder / "star" / "star_cs_dev.jsonl").exists():
-        rows = [json.loads(line) for line in star.open("rb")]
-        turns = sum(turn["speaker"] != "customer_instruction" for row in rows for turn in row["turns"])
-        found[str(star)] = len(rows), turns
-    if (airline := folder / "tau_bench" / "gpt4o_airline_train_tasks.json").exists():
-        rows = json.loads(airline.read_bytes())
-        found[str(airline)] = len(rows), sum(one["role"] != "system" for row in rows for one in row["traj"])
-    if (retail := folder / "tau_bench" / "retail_few_shot.jsonl").exists():
-        texts = [json.loads(line)["messages_display"].splitlines() for line in retail.open("rb")]
-        speakers = ("user: ", "assistant: ", "tool: ")
-        found[str(retail)] = len(texts), sum(line.startswith(speakers) for text in texts for line in text)
-    if (stc := folder / "stc3_en" / "stc3_en_dev.json").exists():
-        rows = json.loads(stc.read_bytes())
-        found[str(stc)] = len(rows), sum(len(row["turns"]) for row in rows)
-    if (persuasion := folder / "p4g" / "300_dialog.xlsx").exists():
-        sheet = python_calamine.CalamineWorkbook.from_path(str(persuasion)).get_sheet_by_index(0).to_python()
-        said = [(row[1], row[3], row[2]) for row in sheet[1:] if row[1]]
-        found[str(persuasion)] = len({row[0] for row in said}), sum(1 for _ in groupby(said))
+    star, airline, retail, stc, persuasion = (folder / one for one in SETS)
+    rows = [json.loads(line) for line in star.open("rb")]
+    turns = sum(turn["speaker"] != "customer_instruction" for row in rows for turn in row["turns"])
+    found[str(star)] = len(rows), turns
+    rows = json.loads(airline.read_bytes())
+    found[str(airline)] = len(rows), sum(one["role"] != "system" for row in rows for one in row["traj"])
+    texts = [json.loads(line)["messages_display"].splitlines() for line in retail.open("rb")]
+    speakers = ("user: ", "assistant: ", "tool: ")
+    found[str(retail)] = len(texts), sum(line.startswith(speakers) for text in texts for line in text)
+    rows = json.loads(stc.read_bytes())
+    found[str(stc)] = len(rows), sum(len(row["turns"]) for row in rows)
+    sheet = python_calamine.CalamineWorkbook.from_path(str(persuasion)).get_sheet_by_index(0).to_python()
+    said = [(row[1], row[3], row[2]) for row in sheet[1:] if row[1]]
+    found[str(persuasion)] = len({row[0] for row in said}), sum(1 for _ in groupby(said))
     return found
 
 
@@ -228,9 +228,8 @@ async def _replay(project: Project, db: Database, logs: list[Conversation]) -> t
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    here = Path(__file__).resolve().parents[2] / "shared" / "data" / "star" / "star_cs_dev.jsonl"
-    parser.add_argument("--log", type=Path, default=here, help="OpenAI-messages or STAR JSONL")
-    parser.add_argument("--data", type=Path, default=here.parents[1], help="where the four public sets are")
+    parser.add_argument("--log", type=Path, default=DATA / SETS[0], help="OpenAI-messages or STAR JSONL")
+    parser.add_argument("--data", type=Path, default=DATA, help="where the four public sets are")
     parser.add_argument("--replay", type=int, default=3, help="conversations of each that the student answers in")
     parser.add_argument("--world", default="broadband", help="a shipped world, or a world file")
     parser.add_argument("--conversations", type=int, help="at most so many of the log, drawn by the seed")
@@ -249,6 +248,7 @@ def report(part: Figures, whole: Figures) -> None:
 
 def main() -> None:
     args = arguments()
+    needed(args.log, *(args.data / one for one in SETS))
     world = load_world(args.world)
     count = args.conversations or sum(1 for _ in read(args.log))
     count = max(1, count // 4) if quick() else count

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from desk import DATA, load_world, needed
 from minilm import MiniLM
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import CachedEmbedder, Embedder, StaticEmbedder
@@ -36,7 +37,6 @@ from preceptor.simulated.tools import Digits
 from preceptor.simulated.world import World
 
 Turns = tuple[Turn, ...]
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CHOSEN = 0.05
 
 
@@ -347,12 +347,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load_world(name: str) -> World:
-    return World.load(Path(name)) if Path(name).suffix else World.shipped(name)
-
-
 def main() -> None:
     args = arguments()
+    needed(args.star, args.banking)
     quick = bool(os.environ.get("QUICK"))
     star = Star.load(args.star, args.salt, most=6 if quick else 30)
     banking = Banking.load(args.banking, args.salt, step=10 if quick else 1)

@@ -33,7 +33,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from desk import quick
+from desk import DATA, needed, quick
 from preceptor.dialogue.agent import Agent
 from preceptor.dialogue.conversation import Context, Conversation, Turn
 from preceptor.dialogue.customers import Customer, Voice
@@ -49,7 +49,6 @@ from preceptor.llm.scripted import ScriptedModel
 from preceptor.storage.canonical import short_id
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data"
 DOMAINS = ("airline", "retail")
 PERSONA = Persona(id="plain", description="You write plainly.")
 POLITE = "Thank you for contacting us. I am sorry, but there is nothing that I can do about this today."
@@ -129,12 +128,13 @@ async def main() -> int:
     args = arguments()
     figures: dict[str, Any] = {}
     targets: dict[str, bool] = {}
+    recorded = args.data / "tau_bench" / "gpt4o_airline_train_tasks.json"
+    dialogues = args.data / "tau_bench" / "retail_few_shot.jsonl"
+    tau2 = [args.data / "tau2" / name / file for name in DOMAINS for file in ("db.json", args.tasks)]
+    needed(*tau2, recorded, dialogues)
     for name in DOMAINS:
         place = args.data / "tau2" / name
         tasks_file = place / args.tasks
-        if not tasks_file.is_file():
-            print(f"Skipped: there is no file {tasks_file}. Give the folder of the data with --data.")
-            continue
         began = time.process_time()
         sandbox = Sandbox.load(place / "db.json", ROOT / "examples" / name / "tools.py", tasks_file)
         loaded = time.process_time() - began
@@ -144,23 +144,19 @@ async def main() -> int:
         show(name, found)
         figures[name] = found
         targets |= {f"{name} {what}": met for what, met in judged(found).items()}
-    recorded = args.data / "tau_bench" / "gpt4o_airline_train_tasks.json"
-    if "airline" in figures and recorded.is_file():
-        bare = Sandbox.load(args.data / "tau2" / "airline" / "db.json", ROOT / "examples" / "airline" / "tools.py")
-        found = await replayed(bare, json.loads(recorded.read_bytes())[:: 3 if quick() else 1])
-        show_recorded(found)
-        figures["recorded"] = found
-        targets["recorded results are the same but for what is known"] = found["the same but for what is known"] == 1
-        targets["recorded rewards agree"] = found["rewards agreeing"] == 1
-    dialogues = args.data / "tau_bench" / "retail_few_shot.jsonl"
-    if "retail" in figures and dialogues.is_file():
-        bare = Sandbox.load(args.data / "tau2" / "retail" / "db.json", ROOT / "examples" / "retail" / "tools.py")
-        told = [json.loads(line)["messages_display"] for line in dialogues.read_text("utf-8").splitlines()]
-        figures["dialogues"] = found = await shop_replayed(bare, told[:: 3 if quick() else 1])
-        print(f"\ndialogues: {found['results']} results of {found['dialogues']}; {found['the same']:.1%} the same")
-        for kind, count in found["classes"].items():
-            print(f"  {kind:80}{count:>6}")
-        targets["results in recorded dialogues are the same"] = found["the same"] == 1
+    bare = Sandbox.load(args.data / "tau2" / "airline" / "db.json", ROOT / "examples" / "airline" / "tools.py")
+    found = await replayed(bare, json.loads(recorded.read_bytes())[:: 3 if quick() else 1])
+    show_recorded(found)
+    figures["recorded"] = found
+    targets["recorded results are the same but for what is known"] = found["the same but for what is known"] == 1
+    targets["recorded rewards agree"] = found["rewards agreeing"] == 1
+    bare = Sandbox.load(args.data / "tau2" / "retail" / "db.json", ROOT / "examples" / "retail" / "tools.py")
+    told = [json.loads(line)["messages_display"] for line in dialogues.read_text("utf-8").splitlines()]
+    figures["dialogues"] = found = await shop_replayed(bare, told[:: 3 if quick() else 1])
+    print(f"\ndialogues: {found['results']} results of {found['dialogues']}; {found['the same']:.1%} the same")
+    for kind, count in found["classes"].items():
+        print(f"  {kind:80}{count:>6}")
+    targets["results in recorded dialogues are the same"] = found["the same"] == 1
     ok = bool(targets) and all(targets.values())
     print(json.dumps({"bench": "sandbox", "ok": ok, "figures": figures, "targets": targets}))
     return 0 if ok else 1

@@ -43,6 +43,17 @@ PRICES: Mapping[str, Mapping[str, str]] = {
     "judge": {"price_input": "1.1", "price_output": "4.4"},
 }
 """Per million tokens, as providers ask; not round, so that calls cost fractions of the smallest unit kept."""
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Where public data is looked for unless a benchmark is told another place: beside the repository, which has none."""
+FROM: Mapping[str, str] = {
+    "star": "STAR: https://github.com/RasaHQ/STAR (a dialogue a line)",
+    "banking77": "Banking77: https://github.com/PolyAI-LDN/task-specific-datasets",
+    "stc3_en": "STC-3: https://github.com/sakai-lab/stc3-dataset",
+    "tau2": "tau2-bench: https://github.com/sierra-research/tau2-bench",
+    "tau_bench": "tau-bench: https://github.com/sierra-research/tau-bench (recorded trajectories)",
+    "p4g": "PersuasionForGood: https://gitlab.com/ucdavisnlp/persuasionforgood",
+}
+"""By the folder: where a set is to be had."""
 _SAMPLE = 0.02
 """Seconds between two looks at a process."""
 
@@ -202,7 +213,22 @@ def endpoints(url: str, roles: Mapping[str, str], **more: Any) -> dict[str, dict
 
 def load_world(name: str) -> World:
     """A shipped world, or a world file."""
-    return World.shipped(name) if name in shipped_names() else World.load(Path(name))
+    if name in shipped_names():
+        return World.shipped(name)
+    needed(Path(name))
+    return World.load(Path(name))
+
+
+def needed(*files: Path) -> None:
+    """End with exit code 2 where files are not there, saying which and where they are to be had: a benchmark that
+    measured nothing must not look like one that went well."""
+    missing = [file for file in files if not file.exists()]
+    for file in missing:
+        known = next((FROM[part] for part in reversed(file.parts) if part in FROM), "")
+        print(f"There is no file {file}." + (f" It is of {known}." if known else ""), file=sys.stderr)
+    if missing:
+        print("Nothing was measured. Put it there, or name another place (--help tells how).", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
