@@ -64,9 +64,11 @@ class Bench:
     draw: random.Random
     here: bool = False
     """See `Desk.here`; for tests."""
+    endpoint: Mapping[str, Any] = field(default_factory=dict)
+    """What else is said of the models."""
 
     def desk(self, name: str, url: str) -> Desk:
-        models = endpoints(url, self.world.roles)
+        models = endpoints(url, self.world.roles, **self.endpoint)
         return Desk.open(self.folder / name, self.world, models, self.teaching, here=self.here)
 
     @property

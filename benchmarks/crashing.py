@@ -80,14 +80,11 @@ _WRITES = re.compile(r"\s*(INSERT INTO|UPDATE|DELETE FROM)\s+\"?(\w+)\"?(.*)", r
 _SET = re.compile(r"\bSET\s+(.*?)(?:\s+WHERE\b|$)", re.DOTALL)
 _SCHEMA = re.compile(r"\s*(CREATE|ALTER|DROP)\b")
 _FILES = {".lock": "lock", ".jsonl": "rejected rows"}
-SETTLING = 0.03
-"""Seconds from when a tracer has us until it has stopped us once, from which on it sees every call."""
-
 _LOOK = 0.001
 """Seconds between two looks at a child that is to be killed."""
 _WIDE = 1 << 20
 """Bytes that a pipe holds while nobody reads."""
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds to wait for a tracer."""
 UNTRACED = 75
 """The exit code of a child that nobody came to trace."""
@@ -333,7 +330,9 @@ def _await_tracer() -> None:
         if time.monotonic() > until:
             os._exit(UNTRACED)
         time.sleep(0.002)
-    time.sleep(SETTLING)
+    # A signal stops whoever is traced, even one that would be ignored, until the tracer has seen it; from then on it
+    # sees every call.
+    os.kill(os.getpid(), signal.SIGURG)
 
 
 # The server

@@ -21,7 +21,10 @@ RUN = {**TINY, "customers": 12, "min_contexts": 2, "looks": (4, 8)}
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(World.load(WORLD), tmp_path_factory.mktemp("bench"), RUN, random.Random(1), here=True)
+    folder = tmp_path_factory.mktemp("bench")
+    # What is in flight at a kill is charged at its worst. Of a few calls that is never all of a budget.
+    few = {"concurrency": 4}
+    return Bench(World.load(WORLD), folder, RUN, random.Random(1), here=True, endpoint=few)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,6 @@ def test_budgets_hold_at_the_server_over_kills_and_faults(bench: Bench, whole: B
     climbed = climb(bench, whole, "budget", "tokens", [Fraction(total // 2), Fraction(3 * total // 5)])
     assert not climbed.other_hash
     assert [(step.over, step.clean) for step in climbed.steps] == [(False, True)] * 2
-    # Not more: what was in flight at a kill is charged at its worst, and on a busy machine that is much.
     assert climbed.steps[-1].used > 0.1
 
 
