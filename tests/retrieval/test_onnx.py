@@ -84,9 +84,19 @@ def test_what_is_no_encoder_is_refused(folder: Path) -> None:
     (folder / "model.onnx").write_bytes(encoder(("pixels",)))
     with pytest.raises(UserError, match=r"no text encoder: it takes \['pixels'\]"):
         OnnxEmbedder(folder)
+    (folder / "model.onnx").write_bytes(encoder(("input_ids", "attention_mask", "position_ids")))
+    with pytest.raises(UserError, match=r"no text encoder: it takes .*position_ids"):
+        OnnxEmbedder(folder)
     (folder / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(UserError, match="cannot be loaded"):
         OnnxEmbedder(folder)
     (folder / "model.onnx").unlink()
     with pytest.raises(NotFound, match=r"holds no model\.onnx"):
         OnnxEmbedder(folder)
+
+
+def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
+    for name in ("model.onnx", "tokenizer.json"):
+        (tmp_path / name).write_text("{")
+    with pytest.raises(UserError, match=r"tokenizer\.json' cannot be read as a tokenizer: "):
+        OnnxEmbedder(tmp_path)

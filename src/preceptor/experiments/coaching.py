@@ -11,6 +11,7 @@ import pydantic
 
 from preceptor.dialogue.outlay import Role, Share
 from preceptor.errors import Conflict, UserError
+from preceptor.evaluation.estimate import together
 from preceptor.evaluation.report import Report
 from preceptor.evaluation.transfer import Column
 from preceptor.experiments.answers import Answer, answers
@@ -213,8 +214,4 @@ def effort(project: Project, wanted: Wanted, others: int) -> dict[Role, Share]:
     for column, place in columns(project, wanted).items():
         if place and column != own:
             shares.append(outlay(sized(prepared(place, {LIBRARY: nothing}), others)))
-    total: dict[Role, Share] = {}
-    for one in shares:
-        for role, share in one.items():
-            total[role] = total.get(role, Share(0, 0, 0)) + share
-    return total
+    return together(*shares)

@@ -13,6 +13,8 @@ from preceptor.storage.canonical import short_id
 
 BATCH = 32
 """Most texts a call; larger ones gain little on a processor and cost memory."""
+KNOWN = {"input_ids", "attention_mask", "token_type_ids"}
+"""What an encoder may ask for."""
 PADDED = 1.25
 """How much longer than a call's shortest text its longest may be: on a processor, padding takes as long as words."""
 
@@ -35,7 +37,7 @@ class OnnxEmbedder:
         self._tokenizer = _tokenizer(_first(folder, "tokenizer.json"), most_tokens)
         self._session = _session(model)
         self._inputs = {given.name for given in self._session.get_inputs()}
-        if not self._inputs >= {"input_ids", "attention_mask"}:
+        if not {"input_ids", "attention_mask"} <= self._inputs <= KNOWN:
             raise UserError(f"{str(model)!r} is no text encoder: it takes {sorted(self._inputs)}.")
         self.dim = int(self._run(["dimension"]).shape[1])
         stat = model.stat()
@@ -56,7 +58,7 @@ class OnnxEmbedder:
         ids = np.array([e.ids for e in encoded], np.int64)
         mask = np.array([e.attention_mask for e in encoded], np.int64)
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        (tokens, *_) = self._session.run(None, {name: given[name] for name in self._inputs if name in given})
+        (tokens, *_) = self._session.run(None, {name: given[name] for name in self._inputs})
         if tokens.ndim != 3:
             raise UserError(f"The model's first output has shape {tokens.shape}, not texts × tokens × numbers.")
         shares = mask[:, :, None].astype(np.float32)
@@ -81,7 +83,10 @@ def _first(folder: Path, *names: str) -> Path:
 
 
 def _tokenizer(path: Path, most_tokens: int) -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as fault:  # its own exceptions have no class of theirs
+        raise UserError(f"{str(path)!r} cannot be read as a tokenizer: {' '.join(str(fault).split())}.") from None
     tokenizer.enable_truncation(most_tokens, direction="left")
     tokenizer.enable_padding()
     return tokenizer

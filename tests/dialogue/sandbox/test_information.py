@@ -38,6 +38,7 @@ def test_it_was(wanted: str, message: str) -> None:
         ("cotton", "nothing"),
         ("camera", "cameraman"),
         ("1628", "The total is 1, 628."),
+        ("123456789012345678901234567890123", "Your parcel is 123456789012345678901234567890124."),
     ],
 )
 def test_it_was_not(wanted: str, message: str) -> None:

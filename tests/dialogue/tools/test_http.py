@@ -131,3 +131,13 @@ async def test_what_was_never_sent_was_not_done(fault: httpx2.HTTPError) -> None
     tools = HttpTools("http://tools.example/", transport=httpx2.MockTransport(answer))
     with pytest.raises(UserError, match=r"does not answer: \w"):
         await tools.call("get_order", {}, HERE, "k")
+
+
+async def test_a_key_that_cannot_be_sent_is_not_told_either() -> None:
+    """As read from a file, with the line's end."""
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        tools = HttpTools(f"http://127.0.0.1:{place.getsockname()[1]}/", key="k3y-of-ours\n")
+        with pytest.raises(UserError, match=r"does not answer: .*\[key\]") as failed:
+            await tools.call("get_order", {}, HERE, "k")
+        await tools.aclose()
+    assert "k3y" not in str(failed.value)

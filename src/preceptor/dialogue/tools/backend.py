@@ -14,7 +14,8 @@ _SHORTEST = 8
 
 def without(text: str, secrets: Iterable[str]) -> str:
     """A text without what was given to whoever wrote it and is nobody else's to know."""
-    for secret in secrets:
+    # As it was set, a variable may end in a line break that whoever speaks of it leaves out or writes otherwise.
+    for secret in map(str.strip, secrets):
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, HIDDEN)
     return text

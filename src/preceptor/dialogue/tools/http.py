@@ -15,7 +15,7 @@ LONGEST = 1_000_000
 """Bytes of an answer that are read at most."""
 _UNSENT = (
     *(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
-    *(httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.InvalidURL),
+    *(httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError),
 )
 """Faults from before anything was sent: nothing was done."""
 
@@ -45,7 +45,8 @@ class HttpTools:
             async with self._http.stream("POST", self._url, content=orjson.dumps(asked), headers=headers) as response:
                 body = await _read(response)
         except _UNSENT as fault:
-            raise UserError(f"{self._url} does not answer: {str(fault) or type(fault).__name__}.") from None
+            said = without(str(fault) or type(fault).__name__, [self._key])
+            raise UserError(f"{self._url} does not answer: {said}.") from None
         except httpx2.TimeoutException:
             raise TimeoutError from None
         except (httpx2.HTTPError, OSError) as fault:

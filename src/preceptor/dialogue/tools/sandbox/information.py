@@ -28,7 +28,8 @@ def _number(text: str) -> str:
     # An identifier of digits keeps its noughts.
     if plain.startswith("0") and "." not in plain:
         return plain
-    return f"{Decimal(plain).normalize():f}"
+    exact = f"{Decimal(plain):f}"
+    return exact.rstrip("0").rstrip(".") if "." in exact else exact
 
 
 def _holds(message: tuple[str, ...], words: tuple[str, ...]) -> bool:
