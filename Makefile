@@ -52,6 +52,9 @@ $(OTHERS): requirements-clients.lock | $(BIN)/python
 .PHONY: setup
 setup: $(LOCKED) ## Install preceptor and what it needs into .venv
 
+.PHONY: developer
+developer: $(DEV) ## The same with the developer's tools
+
 .PHONY: demo
 demo: $(LOCKED) ## Teach a simulated student, from nothing to a library (ARGS=… for options)
 	@$(BIN)/preceptor demo $(ARGS)
