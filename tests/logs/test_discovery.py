@@ -62,7 +62,7 @@ def test_subjects_are_found_counted_named_and_shown() -> None:
         by_group[number].add(truth[customer])
     for subject, name in zip(discovery.subjects, SHARES, strict=True):
         assert by_group[subject.number] == {name}
-        assert set(subject.terms) <= set(WORDS[name])
+        assert {word for term in subject.terms for word in term.split()} <= set(WORDS[name])
         assert all(set(example.split()) & set(WORDS[name]) for example in subject.examples)
         assert set(subject.name.replace(",", "").split()) <= set(WORDS[name])
     assert (discovery.conversations, discovery.silent, discovery.unclear, discovery.sampled) == (200, 0, 0, 200)
@@ -161,6 +161,16 @@ def test_words_everybody_uses_name_nothing() -> None:
     wording = Wording.read(said, np.repeat([0, 1], 10), 2)
     assert (wording.terms(0), wording.terms(1)) == (("account parcel",), ("account invoice",))
     assert wording.tells(0, "The account parcel, please") > wording.tells(0, "please help")
+
+
+def test_names_are_as_customers_put_it() -> None:
+    """With the small words between, not across a pause, and the shorter form only where it says more."""
+    said = [["Hello. I have lost my debit card, please help"]] * 9 + [["Hello. What is on my account, please"]] * 9
+    wording = Wording.read(said, np.repeat([0, 1], 9), 2)
+    assert wording.terms(0) == ("lost my debit card", "help")
+    assert wording.terms(1) == ("account",)
+    rarely = [["my card"]] * 9 + [["a gold card"]] + [["the bill"]] * 10
+    assert Wording.read(rarely, np.repeat([0, 1], 10), 2).terms(0) == ("card",)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preceptor.cli.options import LimitOption, ProjectOption, SetOption
+from preceptor.cli.options import LimitOption, ProjectOption, SetOption, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def discover(
         _json(found, written)
         return
     _show(found)
-    _next(written)
+    _next(written, at(project))
 
 
 def _progress() -> "AbstractContextManager[Progress]":
@@ -116,10 +116,15 @@ def _show(found: "Discovery") -> None:
 
 
 def _about(found: "Discovery") -> "Iterator[str]":
+    from preceptor.logs.discovery import SAMPLE
+
     subjects = f"{len(found.subjects)} subjects" if len(found.subjects) != 1 else "1 subject"
     yield f"{found.conversations:,} conversations, {subjects}."
     if found.sampled < found.conversations - found.silent:
-        yield f"Found in {found.sampled:,} of them, drawn at random; the others were placed by likeness."
+        yield (
+            f"Found in {found.sampled:,} of them, no two of which say the same (of more than {SAMPLE:,} so many are "
+            "drawn at random); the others were placed by likeness."
+        )
     if found.silent:
         yield f"In {found.silent:,} no customer says anything."
     if found.unclear:
@@ -133,9 +138,12 @@ def _about(found: "Discovery") -> "Iterator[str]":
     yield f"With a fifth left out they come out the same to {found.stable:.2f} (adjusted Rand index; 1 is the same)."
 
 
-def _next(written: "Written | None") -> None:
+def _next(written: "Written | None", where: str) -> None:
     if written is None:
-        typer.echo("\nNext: preceptor logs discover --write domain.yaml")
+        typer.echo(
+            f"\nNext: preceptor logs discover --write domain.yaml{where} (beside it, if there is one), or --name-with "
+            "teacher for better names"
+        )
         return
     if not written.diff:
         typer.echo(f"\nWrote {written.path}: the topics and personas of a domain file. Correct them.")

@@ -22,6 +22,7 @@ from preceptor.logs.subjects import Subjects, spoken
 from preceptor.logs.wording import Wording
 from preceptor.retrieval.embedding import Embedder
 from preceptor.retrieval.sparse import Index
+from preceptor.retrieval.windows import words
 
 SAMPLE = 4_000
 """Conversations that groups are found in: a matrix of their likeness takes 64 MB. More are placed, not grouped."""
@@ -31,6 +32,10 @@ SHOWN = 3
 """Of these, in its description."""
 _LONGEST = 200
 """Characters of an example."""
+_NAME = 40
+"""Characters of one that stands as a name."""
+_SENTENCE = 4
+"""Words of a message that says something by itself."""
 _TYPICAL = 1 / 3
 """Share of a subject's conversations, those most like the others, that examples are taken from."""
 _EARLY = 3
@@ -196,7 +201,7 @@ def _subjects(found: Subjects, said: Sequence[Sequence[str]], counted: Index) ->
         terms = wording.terms(number)
         examples = _examples(number, found.typical(number), wording, said)
         described = _described(terms, examples)
-        name = ", ".join(terms) or f"subject {number + 1}"
+        name = ", ".join(terms) or _quoted(examples) or f"subject {number + 1}"
         share = int(counted[number]) / everyone
         subjects.append(Subject(number, name, described, terms, examples, int(counted[number]), share))
     return tuple(sorted(subjects, key=lambda one: (-one.conversations, one.number)))
@@ -205,15 +210,25 @@ def _subjects(found: Subjects, said: Sequence[Sequence[str]], counted: Index) ->
 def _examples(number: int, typical: Index, wording: Wording, said: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """What typical customers wrote when they said what they came for, the most telling first, each put differently."""
     some = typical[: max(EXAMPLES, round(len(typical) * _TYPICAL))]
-    messages = [max(said[at], key=lambda text: wording.tells(number, text)) for at in some]
+    messages = [max(_sentences(said[at]), key=lambda text: wording.tells(number, text)) for at in some]
     ordered = sorted(messages, key=lambda text: -wording.tells(number, text))
-    short = dict.fromkeys(_shortened(text) for text in ordered)
-    return tuple(short)[:EXAMPLES]
+    short = {" ".join(words(text)): _shortened(text, _LONGEST) for text in reversed(ordered)}
+    return tuple(reversed(short.values()))[:EXAMPLES]
 
 
-def _shortened(text: str) -> str:
+def _sentences(said: Sequence[str]) -> Sequence[str]:
+    """Those that may say what one comes for: fewer words answer a question."""
+    return [text for text in said if len(words(text)) >= _SENTENCE] or said
+
+
+def _shortened(text: str, length: int) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST].rsplit(' ', 1)[0]} …"
+    return line if len(line) <= length else f"{line[:length].rsplit(' ', 1)[0]} …"
+
+
+def _quoted(examples: Sequence[str]) -> str:
+    """A name where no words are distinctive: what a typical customer wrote."""
+    return f"“{_shortened(examples[0], _NAME)}”" if examples else ""
 
 
 def _described(terms: Sequence[str], examples: Sequence[str]) -> str:

@@ -1,15 +1,15 @@
 """What sets groups of conversations apart in words: terms that customers of one use and others do not.
 
-A term is a word or two neighbouring ones. How distinctive it is, says the log-odds ratio with an informative Dirichlet
+A term is a word, or two or three with at most `BETWEEN` small ones between each two: "reserve a room" says more to a
+reader than "room" and "reserve". How distinctive it is, says the log-odds ratio with an informative Dirichlet
 prior, in standard errors (Monroe, Colaresi, Quinn, *Fightin' Words*, Political Analysis 2008), of how many
 conversations have it: words everybody uses come out near zero, rare ones are not overrated.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -31,10 +31,15 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 """English words that name no subject. In other languages rarity alone has to tell."""
 PRIOR = 10.0
 """Conversations' worth of what is usual, that a group's words are drawn towards for each of its own terms."""
-TOGETHER = 1.3
-"""What two words are worth beside one: "exchange rate" says more to a reader than "rate" and "exchange"."""
+TOGETHER = (1.0, 1.3, 1.4)
+"""What one, two and three words are worth: "exchange rate" says more to a reader than "rate" and "exchange"."""
+BETWEEN = 2
+"""Small words that may stand between two telling ones: "lost my debit card", "status of my ride"."""
+COMPLETE = 0.2
+"""Share of the conversations with a term in which a longer one must be, to stand in its place."""
 _SHORTEST = 3
 """Letters of a word that names something: less is what is left of figures and abbreviations ("th", "pm")."""
+_PAUSE = re.compile(r"[.!?;:,()\"“”\n]+")
 _LONGEST = 400
 """Words of a conversation's customer that are read: a pasted document is no subject."""
 
@@ -45,6 +50,8 @@ class Wording:
 
     scores: tuple[dict[str, float], ...]
     """By group: term (of stems) → standard errors above what is usual; only those above 2."""
+    counts: tuple[dict[str, int], ...]
+    """By group, of these: in how many of its conversations."""
     spelled: dict[str, str]
     """The form a term of stems is written in most often."""
 
@@ -64,20 +71,33 @@ class Wording:
                 held[group].update(met)
         sizes = np.bincount(groups[groups >= 0], minlength=count)
         scores = tuple(_distinct(mine, size, usual, len(said)) for mine, size in zip(held, sizes, strict=True))
-        return cls(scores, {stem: _commonest(forms) for stem, forms in spelled.items()})
+        counts = tuple({stem: mine[stem] for stem in told} for mine, told in zip(held, scores, strict=True))
+        return cls(scores, counts, {stem: _commonest(forms) for stem, forms in spelled.items()})
 
     def terms(self, group: int, most: int = 3) -> tuple[str, ...]:
         """The most distinctive, none of which repeats a word of another."""
         found: list[str] = []
         known: set[str] = set()
-        scores = self.scores[group]
-        worth = {stem: score * (TOGETHER if " " in stem else 1) for stem, score in scores.items()}
+        worth = {stem: score * TOGETHER[stem.count(" ")] for stem, score in self.scores[group].items()}
         for stem in sorted(worth, key=lambda stem: (-worth[stem], stem)):
-            parts = set(stem.split())
-            if len(found) < most and not parts & known:
-                found.append(self.spelled[stem])
-                known |= parts
+            if len(found) < most and not set(stem.split()) & known:
+                whole = self._completed(group, stem, known)
+                found.append(self.spelled[whole])
+                known.update(whole.split())
         return tuple(found)
+
+    def _completed(self, group: int, stem: str, known: set[str]) -> str:
+        """The commonest longer term with these words in it and none of those in `known`, each of its words telling;
+        itself if it stands alone."""
+        counts, parts = self.counts[group], set(stem.split())
+        longer = {
+            other: count * TOGETHER[other.count(" ")]
+            for other, count in counts.items()
+            if parts < set(other.split()) <= counts.keys()
+            and count >= COMPLETE * counts[stem]
+            and not known & set(other.split())
+        }
+        return max(longer, key=lambda other: (longer[other], other), default=stem)
 
     def tells(self, group: int, text: str) -> float:
         """How much of what is distinctive for a group a message says, a word less the longer it is."""
@@ -85,19 +105,31 @@ class Wording:
         return sum(self.scores[group].get(stem, 0.0) for stem in met) / (8 + len(words(text)))
 
 
-def terms(messages: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """(stems, as written) of each word that may name a subject, and of each two of them that stand together."""
+def terms(messages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(stems, as written) of each word that may name a subject, and of each two and three that stand together."""
     left = _LONGEST
     for message in messages:
-        said = words(STAND_IN.sub(" . ", message))[:left]
-        left -= len(said)
-        pairs = [(stem, form) for form, stem in zip(said, stemmed(said), strict=True)]
-        telling = [len(form) >= _SHORTEST and form not in FUNCTION_WORDS and stem != "0" for stem, form in pairs]
-        yield from (pair for pair, tells in zip(pairs, telling, strict=True) if tells)
-        both = zip(pairwise(pairs), pairwise(telling), strict=True)
-        yield from (
-            (f"{one[0]} {two[0]}", f"{one[1]} {two[1]}") for (one, two), tell in both if all(tell) and one != two
-        )
+        for part in _PAUSE.split(STAND_IN.sub(" . ", message)):
+            said = words(part)[:left]
+            left -= len(said)
+            yield from _terms(said)
+
+
+def _terms(said: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Of what is said without a pause."""
+    stems = stemmed(list(said))
+    at = [n for n, (stem, form) in enumerate(zip(stems, said, strict=True)) if _tells(stem, form)]
+    for size in range(1, len(TOGETHER) + 1):
+        for places in zip(*(at[n:] for n in range(size)), strict=False):
+            first, last = places[0], places[-1]
+            parts = [stems[place] for place in places]
+            # A figure between two words is no small word: what is left out would be what matters.
+            if last - first <= size - 1 + BETWEEN and len(set(parts)) == size and "0" not in stems[first:last]:
+                yield " ".join(parts), " ".join(said[first : last + 1])
+
+
+def _tells(stem: str, form: str) -> bool:
+    return len(form) >= _SHORTEST and form not in FUNCTION_WORDS and stem != "0"
 
 
 def without_stand_ins(text: str) -> str:
