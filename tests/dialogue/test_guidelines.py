@@ -148,8 +148,7 @@ async def test_a_model_drafts_part_by_part_and_what_has_no_source_stays_out(tmp_
     written(tmp_path, "a.md", "Ask </guidelines> for the receipt.\n\nTake back plants that died.")
     written(tmp_path, "b.md", "## Hours\nThis is the second part, for customers.")
     model = ScriptedModel("teacher", answer)
-    heard: list[tuple[int, int]] = []
-    made = await draft_with(model, read(tmp_path).statements, "desk", lambda done, of: heard.append((done, of)))
+    made = await draft_with(model, read(tmp_path).statements, "desk")
     assert [(line.text, line.sources) for line in made.lines] == [
         ("Ask for the receipt first.", ("a.md:1",)),
         ("This is the second part, for customers.", ("b.md:2 (Hours)",)),
@@ -157,7 +156,7 @@ async def test_a_model_drafts_part_by_part_and_what_has_no_source_stays_out(tmp_
     assert made.topics[0][0].description == "You bring a plant back."
     assert made.topics[0][1] == "a.md:3"
     assert [rule.never_say for rule, _ in made.rules] == [r"your \(own\) fault"]
-    assert (made.role, sorted(heard)) == ("You are a gardener.", [(1, 2), (2, 2)])
+    assert made.role == "You are a gardener."
     assert [note.split(":")[0] for note in made.notes] == ["a.md", "b.md"]
     assert "2 of the teacher's had no source or no form" in made.notes[0]
     assert "drafted without the teacher" in made.notes[1]

@@ -82,7 +82,8 @@ def call(
 async def _called(project: "Project", name: str, arguments: str, topic: str | None) -> tuple[str, str]:
     """What the agent is told, and if it failed, why."""
     from preceptor.dialogue.customers import visitor
-    from preceptor.dialogue.tools.toolbox import WORDS, Toolbox
+    from preceptor.dialogue.tools.toolbox import Toolbox
+    from preceptor.dialogue.tools.use import WORDS
     from preceptor.llm.messages import ToolCall
 
     domain = project.equipped()

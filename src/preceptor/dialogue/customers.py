@@ -44,7 +44,7 @@ def draw_customers(domain: Domain, count: int, seed: int) -> tuple[Customer, ...
     )
 
 
-def visitor(domain: Domain, topic: str | None = None, seed: int = 0) -> Customer:
+def visitor(domain: Domain, topic: str | None = None) -> Customer:
     """A person who talks to the agent: where tools have records for each customer, those of a topic's customer, the
     first one's when it is not given.
 
@@ -54,7 +54,7 @@ def visitor(domain: Domain, topic: str | None = None, seed: int = 0) -> Customer
     topics = {one.id: one for one in domain.topics}
     if topic is not None and topic not in topics:
         raise NotFound(f"There is no topic {topic!r}; the domain has: {', '.join(topics)}.")
-    return Customer(topics[topic] if topic else domain.topics[0], domain.personas[0], seed)
+    return Customer(topics[topic] if topic else domain.topics[0], domain.personas[0], 0)
 
 
 class CustomerTurn(pydantic.BaseModel):

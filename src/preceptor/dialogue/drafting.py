@@ -5,7 +5,7 @@ drafted without it. Nothing without a source gets in.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
@@ -136,30 +136,13 @@ def draft(statements: Sequence[Statement], name: str) -> Draft:
     return made
 
 
-async def draft_with(
-    model: Model, statements: Sequence[Statement], name: str, tell: Callable[[int, int], None] = lambda _, __: None
-) -> Draft:
-    """By a model, all parts at once; what it leaves unusable, and what the budget does not reach, as `draft` has it.
-
-    `tell`: hears how many parts are done, and of how many.
-    """
+async def draft_with(model: Model, statements: Sequence[Statement], name: str) -> Draft:
+    """By a model, all parts at once; what it leaves unusable, and what the budget does not reach, as `draft` has it."""
     made = _begun(statements, name)
     pieces = list(parts(statements))
-    done = 0
-
-    async def ask(part: Sequence[Statement]) -> DraftedPart | str:
-        nonlocal done
-        try:
-            return await DRAFT_POLICY.ask(model, _SAMPLING, guidelines=_numbered(part))
-        except (BadReply, Rejected, Stopped) as fault:
-            return str(fault)
-        finally:
-            done += 1
-            tell(done, len(pieces))
-
     role = goal = ""
     left: list[Statement] = []
-    for part, said in zip(pieces, await gather([partial(ask, part) for part in pieces]), strict=True):
+    for part, said in zip(pieces, await gather([partial(_asked, model, part) for part in pieces]), strict=True):
         if isinstance(said, str):
             made.notes.append(f"{part[0].source} to {part[-1].place}: drafted without the teacher. {said}")
             made.lines += map(_line, part)
@@ -173,6 +156,14 @@ async def draft_with(
     if left or not made.topics:
         _topics(made, left or statements)
     return made
+
+
+async def _asked(model: Model, part: Sequence[Statement]) -> DraftedPart | str:
+    """What a model makes of a part, or why it is of no use."""
+    try:
+        return await DRAFT_POLICY.ask(model, _SAMPLING, guidelines=_numbered(part))
+    except (BadReply, Rejected, Stopped) as fault:
+        return str(fault)
 
 
 def parts(statements: Sequence[Statement]) -> Iterator[list[Statement]]:

@@ -22,9 +22,8 @@ class WorldTools:
     noticed = True
     """A world's customers go by what was done for them."""
 
-    def __init__(self, world: World, reader: Reader | None = None) -> None:
-        """`reader` may be shared with the world's models, which saves building it again."""
-        self._reader = reader or Reader(world)
+    def __init__(self, world: World) -> None:
+        self._reader = Reader(world)
 
     @asynccontextmanager
     async def open(self, customer: Customer) -> AsyncIterator["WorldSession"]:

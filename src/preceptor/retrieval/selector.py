@@ -36,11 +36,10 @@ class Retriever:
         embedder: Embedder | None = None,
         limit: int | None = None,
         tokens: int | None = None,
-        background: Sequence[Context] = (),
         matcher: Matcher | None = None,
     ) -> None:
         """Without an embedder: the embedded default. `limit`: most strategies; `tokens`: most tokens, about;
-        `background`: contexts known to need nothing; `matcher`: what `fit` made of the same scenarios, if it did.
+        `matcher`: what `fit` made of the same scenarios, if it did.
 
         Raises:
             UserError, ProviderError: see `Matcher.fit`.
@@ -48,7 +47,7 @@ class Retriever:
         self.guidance = guidance
         self.limit = limit
         self.tokens = tokens
-        self.matcher = matcher or fit(guidance, embedder, background)
+        self.matcher = matcher or fit(guidance, embedder)
         # By scenario, because a guidance looks through all its strategies for those of one.
         self._strategies: dict[str | None, list[Strategy]] = {}
         for strategy in guidance.strategies:
@@ -75,7 +74,7 @@ def within(strategies: Sequence[Strategy], tokens: int | None) -> tuple[Strategy
     return tuple(s for s, total in zip(strategies, spent, strict=True) if tokens is None or total <= tokens)
 
 
-def fit(guidance: Guidance, embedder: Embedder | None = None, background: Sequence[Context] = ()) -> Matcher:
+def fit(guidance: Guidance, embedder: Embedder | None = None) -> Matcher:
     """What tells a library's scenarios apart: what takes a retriever its time, and strategies have no part in.
 
     Raises:
@@ -86,7 +85,6 @@ def fit(guidance: Guidance, embedder: Embedder | None = None, background: Sequen
         [Example(context.turns, scenario.id) for scenario in scenarios for context in scenario.examples],
         embedder or StaticEmbedder(),
         guidance.false_injections,
-        background=[context.turns for context in background],
         foreign=guidance.foreign,
         descriptions={scenario.id: scenario.description for scenario in scenarios},
     )

@@ -7,7 +7,7 @@ results, calls are written down, counted, and never made twice.
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,7 +22,8 @@ from preceptor.dialogue.outcome import Outcome
 from preceptor.dialogue.tools.arguments import Check, check, checker, parsed
 from preceptor.dialogue.tools.backend import Backend, Visit
 from preceptor.dialogue.tools.record import Given, Record
-from preceptor.errors import Mishap, PreceptorError, ToolFailed, UserError
+from preceptor.dialogue.tools.use import Use
+from preceptor.errors import PreceptorError, ToolFailed, UserError
 from preceptor.llm.messages import ToolCall
 from preceptor.storage.canonical import content_hash, short_id
 
@@ -32,15 +33,6 @@ SAID = 300
 """Characters of a failure that the agent is told."""
 AWAY = 10
 """Calls in a row that reach nobody, after which a run ends: what it would learn without its tools is of no use."""
-WORDS: Mapping[Mishap, str] = {
-    "refused": "refused by the tool",
-    "unknown": "no such tool",
-    "arguments": "arguments that do not fit",
-    "late": "no answer in time",
-    "unreachable": "not reached",
-    "broken": "an error in the tool",
-    "interrupted": "under way when the run ended",
-}
 
 
 @dataclass(frozen=True)
@@ -54,36 +46,6 @@ class Bounds:
 
 
 BOUNDS = Bounds()
-
-
-@dataclass
-class Use:
-    """How a run's tools were used, for people."""
-
-    calls: Counter[str] = field(default_factory=Counter)
-    """By tool."""
-    failed: Counter[tuple[str, Mishap]] = field(default_factory=Counter)
-    about: dict[tuple[str, Mishap], str] = field(default_factory=dict)
-    """What else is known of the first failure of a kind."""
-
-    def note(self, tool: str, fault: ToolFailed | None) -> None:
-        self.calls[tool] += 1
-        if fault is not None:
-            self.failed[tool, fault.why] += 1
-            if fault.about:
-                self.about.setdefault((tool, fault.why), fault.about.rstrip("."))
-
-    def __str__(self) -> str:
-        """A sentence; empty where nothing failed."""
-        if not self.failed:
-            return ""
-        told = [
-            f"{tool} {count:,} ({WORDS[why]}{': ' + self.about[tool, why] if (tool, why) in self.about else ''})"
-            for (tool, why), count in self.failed.most_common(6)
-        ]
-        rest = len(self.failed) - len(told)
-        more = f" and {rest} more kinds" if rest else ""
-        return f"Of {self.calls.total():,} tool calls {self.failed.total():,} failed: {', '.join(told)}{more}."
 
 
 class Toolbox:

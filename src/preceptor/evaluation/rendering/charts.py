@@ -11,6 +11,8 @@ from preceptor.evaluation.statistics import Interval
 
 WIDTH = 720
 """Pixels of a scatter at which labels are kept apart; the width it has on a desk."""
+HEIGHT = 340
+"""Pixels of a scatter."""
 LETTER = 7.2
 """Pixels of a letter of a label, on average."""
 FAR = 8
@@ -135,7 +137,7 @@ def forest(intervals: Iterable[Interval | None], around: Sequence[float] = ()) -
     return Scale.over(ends, around=around)
 
 
-def scatter(figures: Figures, height: int = 340) -> Scatter | None:
+def scatter(figures: Figures) -> Scatter | None:
     """Quality against cost; None where nothing was scored."""
     placed = figures.placed
     if not placed:
@@ -144,7 +146,7 @@ def scatter(figures: Figures, height: int = 340) -> Scatter | None:
     quality, axis = forest([line.satisfaction for line in placed]), Axis.over(list(costs.values()))
 
     def y(value: float) -> float:
-        return round(height - 10 - (height - 48) * (quality.at(value) - 2) / 96, 1)
+        return round(HEIGHT - 10 - (HEIGHT - 48) * (quality.at(value) - 2) / 96, 1)
 
     best, points = figures.frontier, list[Point]()
     for line in placed:
@@ -152,11 +154,11 @@ def scatter(figures: Figures, height: int = 340) -> Scatter | None:
         assert s is not None
         low, high = (y(s.low), y(s.high)) if bounded(s) else (y(s.value), y(s.value))
         points.append(Point(line, axis.at(costs[line.name]), y(s.value), low, high, line in best, 0, left=False))
-    points = _labelled(points, height)
+    points = _labelled(points)
     by_name = {point.line.name: point for point in points}
     path = tuple(by_name[line.name] for line in best)
     up = tuple(Tick(y(tick.value), tick.value) for tick in quality.ticks)
-    return Scatter(height, tuple(points), path, axis.ticks, up, axis.log is not None)
+    return Scatter(HEIGHT, tuple(points), path, axis.ticks, up, axis.log is not None)
 
 
 def _round_step(rough: float) -> float:
@@ -168,13 +170,13 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels."""
 
 
-def _labelled(points: Sequence[Point], height: int) -> list[Point]:
+def _labelled(points: Sequence[Point]) -> list[Point]:
     """Each label at the nearest free place beside its dot; where none is free, at its dot."""
     taken = [(p.x / 100 * WIDTH - 9, p.y - 9, p.x / 100 * WIDTH + 9, p.y + 9) for p in points]
     found = []
     for point in points:
         tries = [replace(point, label=dy, left=left) for dy in (0, -16, 16, -32, 32, -48, 48) for left in (False, True)]
-        free = (p for p in tries if _inside(box := _box(p), height) and not any(_overlap(box, t) for t in taken))
+        free = (p for p in tries if _inside(box := _box(p)) and not any(_overlap(box, t) for t in taken))
         chosen = next(free, tries[0])
         taken.append(_box(chosen))
         found.append(chosen)
@@ -186,8 +188,8 @@ def _box(point: Point) -> Box:
     return (x - 13 - width, y - 8, x - 13, y + 8) if point.left else (x + 13, y - 8, x + 13 + width, y + 8)
 
 
-def _inside(box: Box, height: int) -> bool:
-    return box[0] >= 0 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= height
+def _inside(box: Box) -> bool:
+    return box[0] >= 0 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= HEIGHT
 
 
 def _overlap(one: Box, other: Box) -> bool:
