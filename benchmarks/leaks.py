@@ -224,7 +224,7 @@ class Tokens(Access):
     def __init__(self) -> None:
         self.libraries: dict[str, str] = {}
 
-    def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
+    def admit(self, headers: Mapping[bytes, bytes]) -> Caller:
         tenant, _, release = headers[b"authorization"].removeprefix(b"Bearer ").decode().partition(":")
         return Caller(tenant, self.libraries[tenant], release or None)
 

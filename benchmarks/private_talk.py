@@ -118,10 +118,8 @@ def _filled(rng: random.Random, form: str) -> str:
 
 
 def _card(rng: random.Random) -> str:
-    number = rng.choice(("4", "51", "37")) + digits(rng, 11)
-    number += digits(rng, 15 - len(number))
-    total = sum(n * 2 - 9 * (n > 4) if place % 2 == 0 else n for place, n in enumerate(map(int, reversed(number))))
-    number += str(-total % 10)
+    start = rng.choice(("4", "51", "37"))
+    number = _with_check(start + digits(rng, 15 - len(start)))
     gap = rng.choice((" ", "-", ""))
     return gap.join(number[n : n + 4] for n in range(0, 16, 4))
 
@@ -132,9 +130,7 @@ def _iban(rng: random.Random) -> str:
     rest = (
         digits(rng, count) if count else _filled(rng, "@@@@" + ("##########" if country == "NL" else "##############"))
     )
-    check = 98 - int("".join(str(int(letter, 36)) for letter in f"{rest}{country}00")) % 97
-    whole = f"{country}{check:02}{rest}"
-    return " ".join(whole[n : n + 4] for n in range(0, len(whole), 4)) if rng.random() < 0.5 else whole
+    return _checked(rng, country, rest)
 
 
 def _address(rng: random.Random) -> str:
@@ -261,10 +257,14 @@ def _drawn(rng: random.Random, kind: str, values: Mapping[str, Any]) -> str:
     return re.sub(r"\{(\w+)(?:\.(\w))?\}", chosen, drawn)
 
 
-def _numbered(rng: random.Random, start: str, length: int, groups: Sequence[int], gap: str) -> str:
-    number = start + digits(rng, length - len(start) - 1)
+def _with_check(number: str) -> str:
+    """Luhn's digit at its end."""
     total = sum(n * 2 - 9 * (n > 4) if place % 2 == 0 else n for place, n in enumerate(map(int, reversed(number))))
-    number += str(-total % 10)
+    return f"{number}{-total % 10}"
+
+
+def _numbered(rng: random.Random, start: str, length: int, groups: Sequence[int], gap: str) -> str:
+    number = _with_check(start + digits(rng, length - len(start) - 1))
     ends = list(accumulate(groups))
     return gap.join(number[end - size : end] for size, end in zip(groups, ends, strict=True))
 

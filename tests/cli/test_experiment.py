@@ -53,6 +53,7 @@ def test_it_stops_with_its_budget_goes_on_and_answers_by_the_plan_it_was_begun_w
     assert "is not the plan this experiment was begun with" in err
 
     plan.write_text(written, "utf-8")
+    put_back = plan.stat()
     code, _, err = preceptor(*again[1].split(), "--set", "models.judge.model=student-c")
     assert code == 1
     assert "was registered with other models than there are now" in err
@@ -60,6 +61,7 @@ def test_it_stops_with_its_budget_goes_on_and_answers_by_the_plan_it_was_begun_w
     code, out, err = preceptor(*again[1].split(), "--set", "teaching.customers=99")
     assert code == 0, err
     assert "Answers (simulated)" in out
+    assert plan.stat().st_mtime_ns == put_back.st_mtime_ns, "what a kill could cut is not written again"
     report = json.loads((plan.parent / "report.json").read_text("utf-8"))
     assert report["plan"]["hash"] == said[2]
     assert [answer["question"] for answer in report["answers"]] == [

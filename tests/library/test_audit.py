@@ -1,10 +1,12 @@
 """The audit: decisions locked to what was seen, a trail that shows tampering, lists that say what the library holds."""
 
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -20,11 +22,11 @@ from preceptor.dialogue.conversation import Context, Turn
 from preceptor.errors import Conflict, Forbidden, NotFound, UserError
 from preceptor.library import tables, trail
 from preceptor.library.decisions import Seen
-from preceptor.library.desk import Desk
+from preceptor.library.desk import LINES, Desk
 from preceptor.library.model import Effect, Evidence, Scenario, Strategy
 from preceptor.library.queue import Filter, Order
 from preceptor.library.rows import Reach, Use
-from preceptor.library.store import Batch, Library
+from preceptor.library.store import Batch, Library, writing
 from preceptor.library.trail import Wanted
 from preceptor.storage import migrations
 from preceptor.storage.database import Database
@@ -390,6 +392,20 @@ def test_lines_can_be_chosen_and_exported(desk: Desk) -> None:
     assert desk.verify().head in last
 
 
+def test_lines_come_in_pieces_and_whoever_reads_slowly_holds_up_no_writer(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "p.db") as db:
+        desk = Desk(made(db))
+        with db.begin() as connection, writing(connection, desk.library.name) as shelf:
+            for number in range(2 * LINES):
+                shelf.log("eve", "comment", "st-1@1", None, None, f"{number}")
+        lines = desk.lines()
+        first = next(lines)
+        with closing(sqlite3.connect(tmp_path / "p.db", timeout=0)) as other, other:
+            other.execute("CREATE TABLE written (meanwhile)")
+        assert (first, *lines) == desk.library.trail()
+        assert len(list(desk.lines(Wanted(who="eve")))) == 2 * LINES
+
+
 def made(db: Database) -> Library:
     """A small library people have worked on."""
     library = Library(db)
@@ -463,7 +479,7 @@ CHILD = """
 import sys
 sys.path.insert(0, sys.argv[2])
 import audit_data
-from preceptor.library.desk import Desk
+from preceptor.library.desk import LINES, Desk
 from preceptor.library.store import Library
 from preceptor.storage import migrations
 from preceptor.storage.database import Database

@@ -36,7 +36,7 @@ class Open(Access):
 
     caller: Caller
 
-    def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
+    def admit(self, headers: Mapping[bytes, bytes]) -> Caller:
         return self.caller
 
 

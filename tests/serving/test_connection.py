@@ -354,7 +354,7 @@ async def test_a_client_that_leaves_while_it_waits_for_its_turn_leaves_no_trace(
 class Nobody(Access):
     """Lets nobody in."""
 
-    def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
+    def admit(self, headers: Mapping[bytes, bytes]) -> Caller:
         raise Refused(401, "No.", code="invalid_api_key")
 
 

@@ -211,9 +211,13 @@ def _register(task: "Coaching", out: Path) -> None:
 
     path, text = out / "plan.json", canonical({"hash": task.plan.hash, **task.plan.plain()}).decode() + "\n"
     out.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.read_text("utf-8") != text:
+    if not path.exists():
+        # Whole or not at all: half a plan would be taken for a changed one.
+        part = path.with_suffix(".part")
+        part.write_text(text, "utf-8")
+        part.replace(path)
+    elif path.read_text("utf-8") != text:
         raise Conflict(f"{path} is not the plan this experiment was begun with. Put it back, or begin another.")
-    path.write_text(text, "utf-8")
 
 
 def _doing(*, json: bool, options: Sequence[str], limit: int | None) -> "Doing":

@@ -23,6 +23,9 @@ from preceptor.library.store import Library, approved_among, find, guidance, wri
 from preceptor.library.trail import Entry, Wanted
 from preceptor.library.view import View, view
 
+LINES = 500
+"""Of the trail, read in one piece."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -288,8 +291,15 @@ class Desk:
 
     def lines(self, wanted: Wanted | None = None) -> Iterator[Entry]:
         """Lines of the trail, oldest first, without having all in memory."""
-        with self._reading() as shelf:
-            yield from trail.read(shelf.connection, shelf.library, wanted)
+        after = 0
+        while True:
+            # Not one long read: with a rollback journal nobody could write for as long as the caller takes.
+            with self._reading() as shelf:
+                some = trail.read(shelf.connection, shelf.library, wanted, after, LINES)
+            yield from some
+            if len(some) < LINES:
+                return
+            after = some[-1].n
 
     def verify(self, head: str | None = None) -> Report:
         """Hold the trail against itself and the library against the trail.

@@ -369,7 +369,7 @@ class Shelf:
             self.connection.execute(tables.heads.insert(), {"library": self.library, "n": n, "hash": last})
 
     def trail(self) -> tuple[Entry, ...]:
-        return tuple(trail.read(self.connection, self.library))
+        return trail.read(self.connection, self.library)
 
     def _head(self) -> tuple[int, str]:
         if self._last is None:

@@ -95,10 +95,12 @@ def entry_of(row: Any) -> Entry:
     return Entry(*line, row.seen, row.facts, row.hash)
 
 
-def read(connection: sa.Connection, library: str, wanted: Wanted | None = None) -> Iterator[Entry]:
-    """The lines in order, without having all of them in memory."""
-    found = sa.select(tables.trail).where(*_matching(library, wanted or Wanted())).order_by(tables.trail.c.n)
-    yield from map(entry_of, connection.execute(found, execution_options={"yield_per": 500}))
+def read(
+    connection: sa.Connection, library: str, wanted: Wanted | None = None, after: int = 0, limit: int | None = None
+) -> tuple[Entry, ...]:
+    """The lines in order, at most `limit`, from those with a number above `after`."""
+    found = sa.select(tables.trail).where(*_matching(library, wanted or Wanted()), tables.trail.c.n > after)
+    return tuple(map(entry_of, connection.execute(found.order_by(tables.trail.c.n).limit(limit))))
 
 
 def page(connection: sa.Connection, library: str, wanted: Wanted, before: int | None, limit: int) -> tuple[Entry, ...]:

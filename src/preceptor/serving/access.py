@@ -43,7 +43,7 @@ class Access(Protocol):
         """Whether a key is asked for."""
         return False
 
-    def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
+    def admit(self, headers: Mapping[bytes, bytes]) -> Caller:
         """Raises: Refused: with 401, 429, or 503 while it cannot be told."""
 
     def charge(self, caller: Caller, upstream: str, usage: Usage) -> Amount:

@@ -167,7 +167,7 @@ class Gateway:
         async def handle(scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
             visit.route, visit.error = speech.name, speech.error
             headers = dict(scope["headers"])
-            caller = visit.caller = self.access.admit(headers, scope["path"])
+            caller = visit.caller = self.access.admit(headers)
             body = await self._body(headers, receive)
             asked = visit.asked = speech.read(body)
             caller.check(asked.model)
@@ -195,7 +195,7 @@ class Gateway:
         path = quote(scope["path"].removeprefix("/v1"), safe=PLAIN)
         visit.route = path.split("/")[1]
         headers = dict(scope["headers"])
-        caller = visit.caller = self.access.admit(headers, scope["path"])
+        caller = visit.caller = self.access.admit(headers)
         body, model = None, None
         if scope["method"] == "POST":
             body = await self._body(headers, receive)
@@ -235,7 +235,7 @@ class Gateway:
     async def _models(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         visit.route = "models"
         headers = dict(scope["headers"])
-        caller = visit.caller = self.access.admit(headers, scope["path"])
+        caller = visit.caller = self.access.admit(headers)
         lines = self.upstreams.lines
         if len(lines) == 1 and not lines[0].upstream.models and not caller.models:
             await self._relayed(scope, receive, send, visit, "/models")
@@ -286,7 +286,7 @@ class Gateway:
     async def _feedback(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
         visit.route = "feedback"
         headers = dict(scope["headers"])
-        caller = visit.caller = self.access.admit(headers, scope["path"])
+        caller = visit.caller = self.access.admit(headers)
         told = read_feedback(await self._body(headers, receive))
         if self.outcomes is None:
             raise Refused(404, "No feedback is kept here.", code="not_found")

@@ -126,7 +126,7 @@ class Keyring:
         """Whether a key is asked for."""
         return self._open_to is None or self._all != ()
 
-    def admit(self, headers: Mapping[bytes, bytes], path: str) -> Caller:
+    def admit(self, headers: Mapping[bytes, bytes]) -> Caller:
         """Raises: Refused: 401, 429, or 503 while it cannot be told."""
         if self._open_to is not None and self._all == ():
             return self._open_to

@@ -11,12 +11,13 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 import anyio.to_thread
 import sqlalchemy as sa
 
 from preceptor.errors import NotFound
+from preceptor.serving.keyring import Source
 from preceptor.serving.tables import answers, feedback, trials
 from preceptor.serving.trial import Arm, Trial, name_of
 from preceptor.serving.visit import Visit
@@ -30,15 +31,6 @@ WAITING = 100_000
 """Rows that may wait while the database is away; the oldest are lost first, and counted."""
 Measure = Literal["rating", "resolved", "handed_over"]
 _Row = tuple[sa.Table, dict[str, object]]
-
-
-class Source(Protocol):
-    """Where the database is had from. Called in threads, one at a time."""
-
-    def database(self) -> Database:
-        """Raises: PreceptorError: it cannot be used."""
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,8 @@ def deed(entry: Entry) -> str:
             return "imported"
         case "store", _:
             return "learned"
+        case "forget", _:
+            return "took a source out of use"
         case "chain", _:
             return "began the chain of the trail"
         case what, _:

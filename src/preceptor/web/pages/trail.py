@@ -26,6 +26,7 @@ WHATS = {
     "rollback": "Releases gone back to",
     "assemble": "Releases put together",
     "import": "Imports",
+    "forget": "Sources taken out of use",
     "store": "What was learned",
 }
 _KEPT = ("who", "what", "subject", "since", "until")
