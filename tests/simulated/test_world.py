@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from preceptor.errors import NotFound, SettingsError
-from preceptor.simulated.check import check, inspect, main
+from preceptor.simulated.check import check, inspect
 from preceptor.simulated.world import World, shipped_names
 
 from .conftest import SMALL
@@ -121,14 +121,6 @@ def test_small_talk_may_not_mean_anything(tmp_path: Path) -> None:
         "utf-8",
     )
     assert any("phrases" in error and "give-time" in error for error in check(path).errors)
-
-
-def test_the_command_prints_and_exits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "broken.yaml"
-    path.write_text("format: preceptor-world/1\n", "utf-8")
-    assert main([str(path)]) == 1
-    assert "error" in capsys.readouterr().out
-    assert main([str(tmp_path / "none.yaml")]) == 2
 
 
 def test_a_world_can_be_written_back(world: World) -> None:

@@ -1,10 +1,9 @@
 """Whether a world file is a good one: whole, reachable, and readable by its own reader.
 
 `check` looks at what `World.load` cannot: counts, situations nobody gets into, and wordings that the world's reader
-takes for something else, each with what it was taken for. ``python -m preceptor.simulated.check FILE`` prints it.
+takes for something else, each with what it was taken for.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -246,18 +245,3 @@ def fill(world: World, text: str) -> str:
         return "1234567890123456789"[: values.digits] if isinstance(values, Digits) else values[-1]
 
     return PLACEHOLDER.sub(lambda match: value(match[1]), text)
-
-
-def main(arguments: list[str]) -> int:
-    try:
-        reports = [check(Path(argument)) for argument in arguments]
-    except UserError as fault:
-        sys.stderr.write(f"{fault}\n")
-        return 2
-    for report in reports:
-        sys.stdout.write("\n".join(report.lines()) + "\n")
-    return 0 if all(report.ok for report in reports) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
