@@ -75,10 +75,12 @@ class Wording:
         return cls(scores, counts, {stem: _commonest(forms) for stem, forms in spelled.items()})
 
     def terms(self, group: int, most: int = 3) -> tuple[str, ...]:
-        """The most distinctive, none of which repeats a word of another."""
+        """The most distinctive, each of their words telling, and none that repeats a word of another."""
         found: list[str] = []
         known: set[str] = set()
-        worth = {stem: score * TOGETHER[stem.count(" ")] for stem, score in self.scores[group].items()}
+        scores = self.scores[group]
+        telling = {stem: score for stem, score in scores.items() if set(stem.split()) <= scores.keys()}
+        worth = {stem: score * TOGETHER[stem.count(" ")] for stem, score in telling.items()}
         for stem in sorted(worth, key=lambda stem: (-worth[stem], stem)):
             if len(found) < most and not set(stem.split()) & known:
                 whole = self._completed(group, stem, known)
