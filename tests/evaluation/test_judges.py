@@ -136,6 +136,14 @@ def test_unscored_is_counted_and_weighs_nothing() -> None:
     assert first(hold(S, rated, whole)).unscored == 0
 
 
+def test_a_question_that_nobody_answered_has_no_figures() -> None:
+    """As in a sample of a file in which it was seldom asked."""
+    rated, truth = world(12)
+    asked = Question("E", "efficiency", "goal_reached", -2, 2)
+    held = hold(asked, rated, judged(truth))
+    assert (held.conversations, held.raters, held.rows) == (0, 0, ())
+
+
 def test_who_says_the_same_of_all_has_no_order_and_may_agree_often() -> None:
     rated, _ = world()
     held = hold(S, rated, judged([0.0] * 120))

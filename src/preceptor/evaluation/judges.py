@@ -75,7 +75,7 @@ class Held:
     agreement: Agreement | None
     """Of one person with another, averaged over all pairs."""
     rows: tuple[Row, ...]
-    """The judge first, if one was asked."""
+    """The judge first, if one was asked; none where nobody rated anything."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,16 @@ class Verdicts:
 
 
 def hold(question: Question, rated: Sequence[Rated], judge: Verdicts | None = None, seed: int = 0) -> Held:
-    """Hold a judge, and the baselines, against what people said to a question. Conversations nobody rated are left out.
+    """Hold a judge, and the baselines, against what people said to a question. Conversations nobody rated are left out;
+    where that is all of them, nobody is held against anything.
 
     Raises:
         ValueError: `judge` has another number of ratings than there are conversations.
     """
     said = judge.ratings if judge else (None,) * len(rated)
     both = [(one, rating) for one, rating in zip(rated, said, strict=True) if one.ratings.get(question.name)]
+    if not both:
+        return Held(question, 0, 0, None, None, ())
     people = _People(question, [one for one, _ in both], seed)
     rows = [people.row(judge.name, _said(question, both), _reasons(both), scaled=True)] if judge else []
     for name, baseline in BASELINES.items():
