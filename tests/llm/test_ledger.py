@@ -2,12 +2,13 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -377,15 +378,14 @@ class FailsAtTheEnd(Database):
 
     failing = False
 
-    def submit(self, work: Callable[[sa.Connection], Any], *, urgent: bool = True) -> "Future[Any]":
-        done = super().submit(work, urgent=urgent)
-        if not self.failing:
-            return done
-        self.failing = False
-        done.result()
-        failed = Future[Any]()
-        failed.set_exception(UserError("The disk refused."))
-        return failed
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        with super().begin() as connection:
+            yield connection
+        if self.failing:
+            self.failing = False
+            disk = sa.exc.OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+            raise UserError("The disk refused.") from disk
 
 
 async def test_after_a_row_that_may_be_there_or_not_nothing_is_sent(tmp_path: Path, asking: Asking) -> None:

@@ -72,10 +72,12 @@ class Database:
         self._engine = engine
         self._writing = threading.Lock()
         self._owner: int | None = None
-        self._writer = Writer(self.begin, _undone)
+        # A disk that refuses can have taken a commit all the same; only a server's word that nothing was kept is one.
+        on_server = engine.dialect.name != "sqlite"
+        self._writer = Writer(self.begin, _undone) if on_server else Writer(self.begin)
         self._server: postgres.Server | None = None
         self._locks: Locks = FileLocks(name)
-        if engine.dialect.name != "sqlite":
+        if on_server:
             locks = self._locks = ServerLocks(engine)
             self._server = postgres.Server(engine, name, patience, locks.renew)
         sa.event.listen(engine, "before_cursor_execute", _refuse_nul)
