@@ -148,9 +148,8 @@ bench-%: benchmarks/bench_%.py $(LOCKED)
 
 # Hours of harm: what `make test` does in short. On PostgreSQL with a private cluster (Debian: apt-get install postgresql).
 .PHONY: torture
-torture: $(DEV) ## Run the long tests of reliability, one after the other (QUICK=1 for smaller forms)
-	@for file in $(sort $(wildcard benchmarks/torture_*.py)); do \
-	  echo "== $$file"; $(BIN)/python $$file || exit 1; done
+torture: $(DEV) ## Run the long tests of reliability, one after the other, and tell what each missed (QUICK=1 for smaller forms)
+	@$(BIN)/python benchmarks/tortures.py
 
 torture-%: benchmarks/torture_%.py $(DEV)
 	@$(BIN)/python $< $(ARGS)

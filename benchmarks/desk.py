@@ -139,6 +139,8 @@ class Desk:
     here: bool = False
     """Runs that nobody interrupts are done by the same command in this process, which spares its start."""
     command: str = "teach"
+    before: tuple[str, ...] = ()
+    """What the command is run by."""
 
     @classmethod
     def open(
@@ -162,7 +164,7 @@ class Desk:
 
     def start(self, *more: str) -> Teaching:
         """`preceptor teach` (or `evaluate`), going on with the run there is, if any."""
-        return Teaching(self._words(*more), self.folder / "log")
+        return Teaching(self._words(*more), self.folder / "log", self.before)
 
     def teach(self, *more: str) -> Ended:
         """The same to its end."""

@@ -28,8 +28,6 @@ length, but half of the text; JSON that is no completion; byte by byte, for long
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Away = Literal["refused", "failing", "silent"]
 WRONG = ("{}", "[]", "null", '"ok"', "<html>Sign in</html>", '{"choices": []}', '{"choices": [{"message": null}]}')
-HEARING = 1.0
-"""Seconds in which others may still come after a Retry-After was sent: they were on their way."""
 CLOCKS = 0.05
 """Seconds by which two of a machine's clocks may differ over a wait, while one of them is being set right."""
 SLOWER = b'{"error": {"message": "Slow down."}}'
@@ -63,22 +61,22 @@ class Seen:
     log: list[tuple[float, str]] = field(default_factory=list)
     early_same: int = 0
     """Requests that came again before the Retry-After they were told."""
-    early_others: int = 0
-    """Requests that came before one that another was told, more than `HEARING` after it."""
+    came_meanwhile: int = 0
+    """Requests that came before one that another was told. They may have been on their way, or the client may not have
+    read that yet: only the client knows (`wiretap`)."""
     _told: dict[str, float] = field(default_factory=dict)
-    _hold: tuple[float, float] = (0.0, 0.0)
+    _held: float = 0.0
 
     def came(self, key: str, now: float) -> int:
         """Which attempt it is."""
         self.early_same += now < self._told.get(key, 0.0) - CLOCKS
-        self.early_others += self._hold[0] + HEARING < now < self._hold[1] - CLOCKS
+        self.came_meanwhile += now < self._held - CLOCKS
         self.arrivals[key] += 1
         return self.arrivals[key]
 
-    def told(self, key: str, now: float, until: float) -> None:
+    def told(self, key: str, until: float) -> None:
         self._told[key] = until
-        since, held = self._hold
-        self._hold = (since if now < held else now, max(held, until))
+        self._held = max(self._held, until)
 
     def count(self, what: str, now: float) -> None:
         self.done[what] += 1
@@ -157,7 +155,7 @@ class Proxy:
         if self._away:
             await _away(self._away, reader, writer)
         elif wait:
-            self.seen.told(key, now, now + ceil(wait))
+            self.seen.told(key, now + ceil(wait))
             _write(writer, 429, {"retry-after": str(ceil(wait))}, SLOWER)
         else:
             await self._act(kind, random, key, reader, writer, await self._behind(kind, line, head, body))
@@ -208,7 +206,7 @@ class Proxy:
             ({"retry-after": formatdate(now + seconds, usegmt=True)}, float(int(now + seconds))),
         ]
         headers, until = random.choice(forms)
-        self.seen.told(key, now, until)
+        self.seen.told(key, until)
         _write(writer, 429, headers, SLOWER)
 
     def _over(self, now: float) -> float:

@@ -5,7 +5,8 @@ OpenAI's client, as it would any provider. Simulated models.
 
 bad: a `preceptor teach` of at least so many calls of whose replies so many are bad in one of eleven ways ends with the
 library and the events of one that is left alone; how many requests it took; and whether anything was sent before its
-Retry-After: the same request, or, a second after, any other. outage: the server goes away for so long while a teach
+Retry-After: the same request by the proxy's clock, any other by what the client had read when it sent it (`wiretap`).
+outage: the server goes away for so long while a teach
 runs, a third of the time each without a listener, with 503s and with silence; nobody touches the run. steps: a
 `preceptor evaluate` that always has more to ask than it may, against a limit of 100, 20 and again 100 calls a second;
 of each step the second half counts.
@@ -17,12 +18,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import wiretap
 from bench_evaluation_resume import desk as evaluation
 from bench_reliability import Memory, finished, world_server
 from desk import SMALL, Desk, Ended, Teaching, aligned, endpoints, load_world, quick, simulated
@@ -67,7 +71,7 @@ def left_alone(folder: Path, args: argparse.Namespace, world: World, calls: int)
         whole = Left(folder / f"left-{int(customers)}", args.world, world, settings)
         if whole.calls >= calls:
             return whole
-        customers *= MORE
+        customers *= max(MORE, calls / whole.calls)
 
 
 def compared(desk: Desk, whole: Left, seen: Seen, ended: Ended) -> Figures:
@@ -82,7 +86,6 @@ def compared(desk: Desk, whole: Left, seen: Seen, ended: Ended) -> Figures:
         "requests": seen.arrivals.total(),
         "requests_ratio": seen.arrivals.total() / whole.calls,
         "early_same": seen.early_same,
-        "early_others": seen.early_others,
         "left_alone_s": whole.seconds,
         "wall_s": ended.seconds,
     }
@@ -99,11 +102,18 @@ def bad(folder: Path, args: argparse.Namespace, world: World) -> Figures:
         world_server(args.world) as url,
         proxying(port(url), Bad(args.bad, seed=args.seed), slow=4 * TIMEOUT) as proxy,
     ):
+        log = folder / "wire"
         desk = there(folder / "bad", world, proxy, whole.settings)
+        desk = replace(desk, before=(sys.executable, wiretap.__file__, str(log)))
         ended = _told(desk.teach())
+    early = wiretap.early(log.read_text("utf-8").splitlines())
     done = proxy.seen.done
     print("  " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(done.items())), flush=True)
-    return compared(desk, whole, proxy.seen, ended) | {"bad_share": 1 - done["passed"] / done.total()}
+    return compared(desk, whole, proxy.seen, ended) | {
+        "bad_share": 1 - done["passed"] / done.total(),
+        "early_others": len(early),
+        "came_meanwhile": proxy.seen.came_meanwhile,
+    }
 
 
 def outage(folder: Path, args: argparse.Namespace, world: World) -> Figures:

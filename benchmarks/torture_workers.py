@@ -457,9 +457,9 @@ def verdicts(figures: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, value in measured.items():
         if name in LIMITS:
-            found[name] = {"target": LIMITS[name], "ok": value <= LIMITS[name]}
+            found[name] = {"target": LIMITS[name], "measured": value, "ok": value <= LIMITS[name]}
         if name in LEAST:
-            found[name] = {"target": LEAST[name], "ok": value >= LEAST[name]}
+            found[name] = {"target": LEAST[name], "measured": value, "ok": value >= LEAST[name]}
     return found
 
 

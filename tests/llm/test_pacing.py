@@ -101,8 +101,8 @@ def _words(wait: float, told: Told) -> float | None:
             return None
 
 
-def press(server: Server, seconds: float, calls: float = float("inf")) -> tuple[Traffic, float]:
-    """Ask without a pause, with more callers than places; what the limiter says, and when it was over."""
+def press(server: Server, seconds: float, calls: float = float("inf"), callers: int = 80) -> tuple[Traffic, float]:
+    """Ask without a pause; what the limiter says, and when it was over. There are 32 places."""
 
     async def main() -> Traffic:
         clock = LoopClock()
@@ -115,7 +115,7 @@ def press(server: Server, seconds: float, calls: float = float("inf")) -> tuple[
             while clock.now() < seconds and (left := left - 1) >= 0:
                 await model.ask(Request((Message("user", "hello"),)))
 
-        await asyncio.gather(*(caller() for _ in range(80)))
+        await asyncio.gather(*(caller() for _ in range(callers)))
         return limiter.traffic
 
     return virtually(main())
@@ -140,8 +140,26 @@ def test_a_server_without_a_limit_is_not_slowed() -> None:
     assert seconds < (3200 / 32 + 10) * LATENCY
 
 
+@pytest.mark.parametrize(
+    ("chance", "told", "at_least"),
+    [
+        (0.02, "not at all", 20.0),
+        (0.055, "not at all", 14.0),
+        (0.055, "in whole seconds", 8.0),
+        (0.15, "not at all", 6.0),
+        (0.15, "in whole seconds", 3.0),
+    ],
+)
+def test_refusals_by_chance_are_not_taken_for_a_rate(chance: float, told: Told, at_least: float) -> None:
+    """By a server that would take any number, and is asked by two callers, 40 times a second if nothing were refused.
+    Each refusal is waited for; by both, for a second, where the server says so."""
+    server = Server(None, told, chance)
+    press(server, 300.0, callers=2)
+    assert sum(good for at, good in server.log if at >= 150) / 150 > at_least
+
+
 @pytest.mark.parametrize(("told", "at_least"), [("not at all", 30.0), ("in whole seconds", 10.0)])
-def test_refusals_by_chance_are_not_taken_for_a_rate(told: Told, at_least: float) -> None:
+def test_many_callers_refused_by_chance_are_not_slowed(told: Told, at_least: float) -> None:
     """With a wait of a second for each, one in twenty-five means rounds of at most 32 calls a second."""
     server = Server(None, told, chance=0.04)
     _, seconds = press(server, 1e9, calls=6000)

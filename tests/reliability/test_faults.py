@@ -23,6 +23,7 @@ from preceptor.llm.retrying import Patience, Retrying
 from preceptor.simulated.model import models
 from preceptor.simulated.world import World
 from torture_faults import port, verdicts
+from wiretap import early
 from witness import serving
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +112,7 @@ async def test_nothing_is_sent_before_a_retry_after(upstream: int) -> None:
             asked = Retrying(limited)
             await asyncio.gather(*(asked.ask(hello(f"Call {number}")) for number in range(4)))
             assert proxy.seen.done["told"] > 1
-            assert proxy.seen.early_same == proxy.seen.early_others == 0
+            assert proxy.seen.early_same == proxy.seen.came_meanwhile == 0
             impatient = Retrying(model, clock=Fast())
             async with asyncio.timeout(LONGEST):
                 for number in count():
@@ -195,6 +196,11 @@ async def test_the_proxy_keeps_to_a_rate(upstream: int) -> None:
     assert len(told) == 11
     assert 3000 < min(filter(None, told)) <= 3600
     assert proxy.seen.done == {"passed": 1, "limited": 11}
+
+
+def test_what_was_sent_too_early_is_told_from_what_was_on_its_way() -> None:
+    log = ["0.0 sent", "0.1 sent", "0.2 read 1.2", "0.9 sent", "1.0 read 3.0", "1.3 sent", "3.0 sent"]
+    assert [(round(sent.after, 3), round(sent.before, 3)) for sent in early(log)] == [(0.7, 0.3), (0.3, 1.7)]
 
 
 def test_what_misses_its_target_is_said() -> None:

@@ -10,10 +10,12 @@ relative to the pace, and two powers steeper.)
 Calls that were sent before a cut say nothing new when they are refused. A second passes between two cuts, and a few
 calls: a server that counts by the second refuses all that comes until the next one. What is not used does not grow.
 
-Some servers refuse by chance, whatever our pace: an overloaded one that is shared does. There each cut is followed by
-the next, and helps nothing. So where several cuts in a row came at a lower pace each, and no more than a third of the
-calls was refused, it is tried without a pace: for ten seconds, then for twenty, and so on. If more is refused for it,
-the pace is back at once.
+Some servers refuse by chance, whatever our pace: an overloaded one that is shared does. There a pace helps nothing, but
+each refusal cuts it, until one comes in about every ten seconds: of a server that refuses one call in twenty, two calls
+a second would be left, however many it takes. So after sixteen cuts, or eight in a row at a lower pace each, the pace
+is on trial. It doubles every two seconds, and a refusal does not cut it. If more is refused for it than was, or no more
+is taken, it had been right, and is back; after the former, twice as many cuts pass until the next trial. If not, there
+is none until more is refused than was.
 
 What a server says itself (Retry-After) holds for everything that is sent to it, not only for the call it refused.
 """
@@ -37,17 +39,30 @@ _DOUBLING = 2.0
 _BETWEEN = 1.0
 """Seconds between two cuts, at least."""
 _FEW = 5
-"""Calls between two cuts, at least; and refusals before they tell anything about chance."""
-_IN_VAIN = 6
-"""Cuts in a row, each at a lower pace, after which the pace may not be the cause."""
+"""Calls between two cuts, at least."""
+_IN_ROW = 8
+"""Cuts in a row, each at a lower pace, that may be in vain. To a limit that fell to a fifth there are seven."""
 _LOWER = 0.95
 """Of the pace that was refused before: how a limit's own noise is told from that."""
+_IN_VAIN, _MOST = 16, 32
+"""Cuts in all that may be: at first, and at most, after trials in which more was refused. Under a limit of calls a
+second they take minutes, so that what a trial costs, a handful of refusals, is lost among the rest."""
+_TRIAL = 10.0
+"""Seconds of a trial, and of each look at what is refused without a pace;"""
+_ENOUGH = 50
+"""and calls, at least."""
+_GAIN = 1.5
+"""How many times as much must be taken in a trial. Half as much again is more than a server gives from what it saved
+up, and less than the trial asks for."""
+_RECENT = 1000
+"""Calls after which those before count half."""
 _MANY = 1 / 3
 """A share of calls refused that is not put down to chance."""
-_TRIAL = 10.0
-"""Seconds of the first trial without a pace."""
-_MORE = 3.0
-"""Standard deviations above what was refused before, at which a trial is broken off."""
+_TOLD = 3
+"""Refusals that tell anything, at least."""
+_DOUBT, _PROOF = 3.0, 4.0
+"""Standard deviations above what was refused before that are no chance, in a trial and after one. It is looked at with
+each refusal, so that three would be passed by chance in some minutes; a trial is short."""
 _SLACK = 0.1
 """Seconds of the pace that a busy process may make up for."""
 _NEVER = float("-inf")
@@ -57,8 +72,8 @@ _NEVER = float("-inf")
 class Started:
     """A call that was let out, to tell with it how it ended."""
 
-    cuts: int
-    """How many cuts there had been."""
+    turns: int
+    """How many turns the pace had taken."""
 
 
 @dataclass
@@ -69,9 +84,34 @@ class Stretch:
     refused: int = 0
 
     @property
-    def taken(self) -> float:
-        """The share of calls that was not refused."""
-        return 1 - self.refused / max(self.sent, 1)
+    def taken(self) -> int:
+        return self.sent - self.refused
+
+    @property
+    def share(self) -> float:
+        """Of calls that were taken."""
+        return self.taken / max(self.sent, 1)
+
+    def add(self, more: "Stretch") -> None:
+        self.sent += more.sent
+        self.refused += more.refused
+        if self.sent > _RECENT:
+            self.sent, self.refused = self.sent // 2, self.refused // 2
+
+    def is_worse(self, than: "Stretch", deviations: float) -> bool:
+        """More of these calls were refused than of those, by more than chance."""
+        expected = self.sent * (than.refused + 1) / (than.sent + 1)
+        spread = sqrt(expected * (1 + self.sent / (than.sent + 1)))
+        return self.refused >= _TOLD and self.refused > expected + deviations * spread
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What was there before a trial."""
+
+    level: float
+    taken: float
+    """Calls a second, over what came before the last cut."""
 
 
 class Learned:
@@ -79,39 +119,43 @@ class Learned:
 
     def __init__(self) -> None:
         self._level: float | None = None
-        """Calls a second: where the curve is flat; at first, what it begins with."""
-        self._first = True
+        """Calls a second: where the curve is flat; while the pace doubles, what it began with."""
+        self._doubles = True
         self._used = 0.0
-        """Seconds of use since the last cut."""
-        self._cuts = 0
-        self._cut_at = _NEVER
+        """Seconds of use since the last turn."""
+        self._turns = 0
+        """Cuts, and other moments from which on all is counted anew."""
+        self._turned_at = _NEVER
         self._cut_from = 0.0
-        """The pace before it."""
+        """The pace before the last cut."""
         self._now = Stretch()
-        """Since the last cut."""
-        self._row = 0
-        self._in_row = Stretch()
-        """Cuts, each at a lower pace than the one before, and the calls over them."""
-        self._trial_until = _NEVER
-        self._trial_for = _TRIAL
+        """Since the last turn."""
+        self._past = Stretch()
+        """Before it, as far as it tells what is refused by chance."""
+        self._row = self._in_vain = 0
+        """Cuts in a row at a lower pace each, and cuts since the last trial."""
+        self._patience = _IN_VAIN
+        self._chance = False
+        """In a trial or after it: refusals are put down to chance as long as there are not more than there were."""
+        self._proven: Proven | None = None
+        """In a trial: what to go back to."""
         self._second = _NEVER
         """When the running second began, in which `_count` calls went out; in the one before, `_before`."""
         self._count = self._before = 0
 
     def rate(self, now: float) -> float | None:
         """Calls a second; None: nothing was refused yet, or only by chance."""
-        if self._level is None or now < self._trial_until:
+        if self._level is None:
             return None
-        if self._first:
+        if self._doubles:
             return float(self._level * 2 ** (self._used / _DOUBLING))
         away = self._used / _PLATEAU - 1
         return float(self._level * (1 + (1 - _CUT) * away**_POWER))
 
     def sent(self, now: float, waited: bool) -> Started:
         """A call goes out; `waited`: for the pace, which so was used."""
-        if _NEVER < self._trial_until <= now:
-            self._level, self._trial_until, self._trial_for = None, _NEVER, 2 * self._trial_for
-            self._turn(now, 0.0)
+        if self._chance and now - self._turned_at >= _TRIAL and self._now.sent >= _ENOUGH:
+            self._judge(now)
         if now - self._second >= 1.0:
             self._before = self._count if now - self._second < 2.0 else 0
             self._second, self._count = now, 0
@@ -119,46 +163,65 @@ class Learned:
         self._now.sent += 1
         if waited and (rate := self.rate(now)):
             self._used += 1 / rate
-        return Started(self._cuts)
+        return Started(self._turns)
 
     def refused(self, now: float, call: Started) -> None:
         """It was answered with 429."""
-        if call.cuts != self._cuts:
+        if call.turns != self._turns:
             return
         self._now.refused += 1
-        if now < self._trial_until:
-            self._doubt(now)
+        if self._chance:
+            if self._now.is_worse(self._past, _DOUBT if self._proven else _PROOF):
+                self._convict(now)
         elif (rate := self.rate(now)) is None:
             self._begin(now)
-        elif now - self._cut_at >= _BETWEEN and self._now.sent >= _FEW:
+        elif now - self._turned_at >= _BETWEEN and self._now.sent >= _FEW:
             self._cut(now, rate)
 
     def _begin(self, now: float) -> None:
-        self._level, self._first = float(max(self._count, self._before, 1)), True
-        self._turn(now, 0.0)
+        self._level, self._doubles = float(max(self._count, self._before, 1)), True
+        self._turn(now)
 
     def _cut(self, now: float, rate: float) -> None:
-        if rate >= _LOWER * self._cut_from:
-            self._row, self._in_row = 0, Stretch()
-        self._row += 1
-        self._in_row.sent += self._now.sent
-        self._in_row.refused += self._now.refused
-        self._level, self._first = rate * min(1.0, self._now.taken / _CUT) * _BELOW, False
-        self._turn(now, rate)
-        if self._row >= _IN_VAIN and self._in_row.taken > 1 - _MANY:
-            self._trial_until = now + self._trial_for
+        done, seconds = self._now, now - self._turned_at
+        self._level, self._doubles = rate * min(1.0, done.share / _CUT) * _BELOW, False
+        # A limit that fell refuses very many for a moment, which tells nothing of chance.
+        if done.share > 1 - _MANY or done.refused < _TOLD:
+            self._past.add(done)
+        self._in_vain += 1
+        self._row = self._row + 1 if rate < _LOWER * self._cut_from else 0
+        self._cut_from = rate
+        self._turn(now)
+        if self._in_vain >= self._patience or self._row >= _IN_ROW:
+            self._chance, self._doubles = True, True
+            self._proven = Proven(self._level, done.taken / seconds)
 
-    def _doubt(self, now: float) -> None:
-        """More is refused without a pace: it was one, after all."""
-        expected = (1 - self._in_row.taken) * self._now.sent
-        if self._now.refused >= _FEW and self._now.refused > expected + _MORE * sqrt(expected):
-            self._trial_until = _NEVER
-            self._turn(now, 0.0)
+    def _judge(self, now: float) -> None:
+        """Ten seconds are over, and no more was refused than before."""
+        if self._proven and self._now.taken < _GAIN * self._proven.taken * (now - self._turned_at):
+            self._go_back(now, self._proven)
+            return
+        self._past.add(self._now)
+        self._level, self._proven, self._patience = None, None, _IN_VAIN
+        self._turn(now)
 
-    def _turn(self, now: float, pace: float) -> None:
-        """Begin anew, after a cut of that pace."""
-        self._used, self._cut_at, self._cut_from = 0.0, now, pace
-        self._cuts += 1
+    def _convict(self, now: float) -> None:
+        """There is a limit, after all."""
+        if self._proven:
+            self._patience = min(_MOST, 2 * self._patience)
+            self._go_back(now, self._proven)
+        else:
+            self._chance, self._past, self._row, self._in_vain = False, Stretch(), 0, 0
+            self._begin(now)
+
+    def _go_back(self, now: float, proven: Proven) -> None:
+        self._level, self._doubles = proven.level, False
+        self._proven, self._chance, self._past, self._row, self._in_vain = None, False, Stretch(), 0, 0
+        self._turn(now)
+
+    def _turn(self, now: float) -> None:
+        self._used, self._turned_at = 0.0, now
+        self._turns += 1
         self._now = Stretch()
 
 
