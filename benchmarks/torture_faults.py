@@ -112,6 +112,7 @@ def bad(folder: Path, args: argparse.Namespace, world: World) -> Figures:
     return compared(desk, whole, proxy.seen, ended) | {
         "bad_share": 1 - done["passed"] / done.total(),
         "early_others": len(early),
+        "early_longest_s": max((sent.after for sent in early), default=0.0),
         "came_meanwhile": proxy.seen.came_meanwhile,
     }
 
