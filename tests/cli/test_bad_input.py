@@ -149,3 +149,24 @@ def test_a_library_file_that_is_none(preceptor: Command, taught: Path, tmp_path:
 
 def test_a_log_that_is_not_there(preceptor: Command, project: Path) -> None:
     assert "no log file" in told(preceptor("teach", "--yes", "--logs", "nowhere.jsonl", "--project", project))
+
+
+def test_a_section_that_stands_twice_is_told_where_its_keys_go(project: Path, preceptor: Command) -> None:
+    with (project / "preceptor.toml").open("a") as settings:
+        settings.write('\n[tools]\nkind = "python"\n')
+    code, _, err = preceptor("tools", "list", "--project", project)
+    assert (code, "put keys under the one that is there" in err) == (1, True)
+
+
+def test_a_policy_file_that_is_not_there_is_told_with_where_it_was_looked_for(
+    project: Path, preceptor: Command
+) -> None:
+    (project / "domain.yaml").write_text("name: Desk\nrole: You help.\ngoal: Help.\npolicy_file: gone.md\n")
+    code, _, err = preceptor("tools", "list", "--project", project)
+    assert (code, "gone.md" in err, "No such file" in err, "Errno" in err) == (1, True, True, False)
+
+
+def test_a_backup_is_written_to_a_folder_that_is_there(taught: Path, preceptor: Command, tmp_path: Path) -> None:
+    code, _, err = preceptor("backup", tmp_path / "none" / "x.gz", "--project", taught)
+    assert (code, "There is no folder" in err) == (1, True)
+    assert "preceptor restore" in preceptor("backup", tmp_path / "x.gz", "--project", taught)[1]

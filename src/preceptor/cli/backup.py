@@ -24,6 +24,7 @@ def backup(
     with Project.load(project, overrides or ()).database() as db:
         contents = backups.backup(db, file)
     typer.echo(f"{contents.count:,} rows are in {file} (schema {contents.schema}, SHA-256 {contents.digest[:12]}).")
+    typer.echo(f"To have it back, in a project without a database: preceptor restore {file}")
 
 
 def restore(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from preceptor.cli.options import ProjectOption, SetOption
+from preceptor.cli.options import ProjectOption, SetOption, at
 
 if TYPE_CHECKING:
     from preceptor.settings.checkup import Finding
@@ -30,7 +30,7 @@ def doctor(project: ProjectOption = Path(), overrides: SetOption = None) -> None
             typer.echo(f"{finding.subject}, {finding.what}: {finding.advice}")
     if any(finding.state == "wrong" for finding in findings):
         raise typer.Exit(1)
-    typer.echo("Ready. Next: preceptor teach")
+    typer.echo(f"Ready. Next: preceptor teach{at(project)}")
 
 
 _SIGNS = {"fine": "ok", "note": "note", "wrong": "WRONG"}

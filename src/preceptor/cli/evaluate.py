@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOption
+from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOption, at
 
 if TYPE_CHECKING:
     from preceptor.dialogue.outlay import Role, Share
@@ -197,5 +197,4 @@ def _tell(report: "Report", found: "Attribution | None", task: "EvaluationRun", 
         show_attribution(found)
     if project.simulated:
         typer.echo("Simulated: these figures show how the method works, and nothing about real models.")
-    where = f" --project {project.folder}" if project.folder != Path() else ""
-    typer.echo(f"Next: preceptor report {task.run.id}{where}")
+    typer.echo(f"Next: preceptor report {task.run.id}{at(project.folder)}")

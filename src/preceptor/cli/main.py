@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a failure told in one sentence, 2 wrong usage, 130 stopped
 """
 
 import errno
+import inspect
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -76,6 +77,19 @@ app.command()(export.export)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.add_typer(world.app, name="world")
+
+
+def _in_full(listed: typer.Typer) -> None:
+    """Lists of commands show each one's first paragraph, not as much of it as a line holds."""
+    for command in listed.registered_commands:
+        command.short_help = " ".join((inspect.getdoc(command.callback) or "").partition("\n\n")[0].split())
+    for group in listed.registered_groups:
+        assert group.typer_instance is not None
+        group.short_help = group.typer_instance.info.help
+        _in_full(group.typer_instance)
+
+
+_in_full(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -156,19 +156,35 @@ def show_estimate(project: "Project", shares: "Mapping[Role, Share]", *notes: st
 
     rows = [
         (role, project.settings.models.of(role).model, f"{s.calls:,}", f"{s.prompt_tokens + s.completion_tokens:,}",
-         f"{_money(project, role, s):.2f}", _time(project, {role: s}))
+         f"{_money(project, role, s):.2f}" if _priced(project, role) else "no price", _time(project, {role: s}))
         for role, s in shares.items()
     ]  # fmt: skip
     headings = ("role", "model", "calls", "tokens", project.settings.project.currency, "time")
     tables.show(headings, rows, f"Estimate{tables.mark(project.simulated)}: an order of magnitude")
-    money = sum(_money(project, role, share) for role, share in shares.items())
     calls = sum(share.calls for share in shares.values())
     for note in notes:
         typer.echo(note)
     time = _time(project, shares) or "as long as this machine takes to simulate it"
     assumed = f" if a call takes {SECONDS_A_CALL:.0f} s" if _time(project, shares) else ""
-    typer.echo(f"In all about {calls:,} calls, {money:.2f} {project.settings.project.currency}, {time}{assumed}.")
+    typer.echo(f"In all about {calls:,} calls, {_cost(project, shares)}, {time}{assumed}.")
     typer.echo(_bounds(project))
+
+
+def _cost(project: "Project", shares: "Mapping[Role, Share]") -> str:
+    """Nothing is said to cost nothing because nobody said what it costs."""
+    without = [role for role in shares if not _priced(project, role)]
+    if len(without) == len(shares):
+        return "at a cost that is not known (no model has price_input and price_output)"
+    money = sum(_money(project, role, share) for role, share in shares.items())
+    left = f" (without {', '.join(without)}: no price is set)" if without else ""
+    return f"{money:.2f} {project.settings.project.currency}{left}"
+
+
+def _priced(project: "Project", role: "Role") -> bool:
+    from preceptor.settings.schema import Simulated
+
+    section = project.settings.models.of(role)
+    return isinstance(section, Simulated) or bool(section.price_input or section.price_output)
 
 
 def _money(project: "Project", role: "Role", share: "Share") -> Decimal:

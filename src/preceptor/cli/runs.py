@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preceptor.cli.options import AuthorOption, ProjectOption, SetOption
+from preceptor.cli.options import AuthorOption, ProjectOption, SetOption, at
 
 if TYPE_CHECKING:
     from preceptor.settings.project import Project
@@ -38,7 +38,7 @@ def listing(context: typer.Context, project: ProjectOption = Path(), overrides: 
         ]
     tables.show(("run", "kind", "status", "took", "seed", "what came of it"), rows)
     if not found:
-        typer.echo("No runs yet. Next: preceptor teach")
+        typer.echo(f"No runs yet. Next: preceptor teach{at(project)}")
 
 
 @app.command()

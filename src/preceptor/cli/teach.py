@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOption
+from preceptor.cli.options import LimitOption, ProjectOption, SetOption, YesOption, at
 
 if TYPE_CHECKING:
     from preceptor.settings.lead import Lead
@@ -65,7 +65,7 @@ def teach(
         lead = _lead(lessons) if workers else None
         taught = run(lessons, providers, json=json, options=overrides or (), limit=limit, lead=lead)
     if not json:
-        _tell(taught)
+        _tell(taught, lessons.run.id, at(project))
 
 
 def run(
@@ -131,9 +131,17 @@ def _estimate(project: "Project", logs: list[str] | None, *, quiet: bool) -> Non
     show_estimate(project, shares, *notes)
 
 
-def _tell(taught: "Taught") -> None:
+def _tell(taught: "Taught", run: str, where: str) -> None:
+    """`where`: what goes behind a command."""
     typer.echo(
         f"Done: {taught.reason}. {len(taught.scenarios)} scenarios, {len(taught.accepted)} strategies accepted, "
         f"{len(taught.refused)} refused. Library {taught.guidance.hash[:12]}."
     )
-    typer.echo("Next: preceptor library list, then approve --accepted (or ID…), then release")
+    if taught.accepted:
+        typer.echo(
+            f"Next: preceptor review{where}; or preceptor library list{where}, then preceptor library approve "
+            f"--accepted{where} (or ID…), then preceptor library release{where}"
+        )
+    else:
+        typer.echo("Nothing was accepted, so there is nothing to decide.")
+        typer.echo(f"What happened: preceptor runs show {run}{where}")

@@ -208,5 +208,8 @@ def _with_policy(data: dict[str, Any], file: Path, origin: str) -> dict[str, Any
     try:
         text = file.read_text("utf-8")
     except (OSError, ValueError) as fault:
-        raise SettingsError(f"{origin}: policy_file {str(file)!r} cannot be read: {fault}.") from None
+        why = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8 text"
+        raise SettingsError(
+            f"{origin}: policy_file {str(file)!r} cannot be read: {why}. It is looked for from the folder of {origin}."
+        ) from None
     return {name: value for name, value in data.items() if name != "policy_file"} | {"policy": text}

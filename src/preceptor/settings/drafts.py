@@ -48,7 +48,8 @@ def begin(
     """
     found = read(docs)
     if not found.statements:
-        raise UserError(f"There are no guidelines in {str(docs)!r}. {' '.join(found.faults)}".rstrip())
+        read_are = "Markdown, text and JSON files are read."
+        raise UserError(" ".join([f"There are no guidelines in {str(docs)!r}: {read_are}", *found.faults]))
     fresh = () if (folder / FILE).exists() else put({folder / FILE: settings_text(World.shipped(template))})
     try:
         project = Project.load(folder, overrides)

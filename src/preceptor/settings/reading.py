@@ -50,7 +50,8 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as fault:
-        raise SettingsError(f"{origin}: not valid TOML: {fault}.") from None
+        twice = " Each section stands once: put keys under the one that is there." if "twice" in str(fault) else ""
+        raise SettingsError(f"{origin}: not valid TOML: {fault}.{twice}") from None
 
 
 def _override(data: dict[str, Any], override: str) -> None:

@@ -46,6 +46,9 @@ class Worker:
         """Raises: UserError: the database cannot hold a queue, or procrastinate is not installed."""
         self.project, self.db, self.tell = project, db, tell
         self.post = errand_queue.Post(errand_queue.check(project.place), jobs_at_once(project), None, self._do, tell)
+        self.finished = 0
+        """Errands done so far, those that were looked up again included."""
+        self._runs: set[str] = set()
         self._crew_of = crew_of
         self._stations: dict[str, _Station] = {}
         self._opening = asyncio.Lock()
@@ -69,6 +72,7 @@ class Worker:
             for station in self._stations.values():
                 await station.team.ledger.written()
             await self.providers.aclose()
+        self.tell(f"{self.finished:,} errands of {len(self._runs):,} runs were done here.")
         if self._fault is not None:
             raise self._fault
 
@@ -96,6 +100,9 @@ class Worker:
         all_done = await done(errands, station.desk, bodies, station.team.stop)
         if station.team.stop.fault is not None and self._stations.get(run) is station:
             del self._stations[run]
+        if all_done:
+            self.finished += len(bodies)
+            self._runs.add(run)
         if not all_done and station.team.stop.is_set:
             raise errand_queue.Leaving
         # What is not done otherwise is of a run that was closed to us: whoever leads it next asks again.

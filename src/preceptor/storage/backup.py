@@ -62,11 +62,13 @@ def backup(db: Database, path: Path) -> Contents:
 
     Raises:
         Conflict: the file is there already.
-        UserError: the database cannot be read.
+        UserError: the database cannot be read, or there is no such folder.
         OSError: the file cannot be written.
     """
     if path.exists():
         raise Conflict(f"There is a file {str(path)!r} already. Name another.")
+    if not path.parent.is_dir():
+        raise UserError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to.")
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with db.snapshot(part.with_name(f"{part.name}.db")) as connection, _written(part, path.suffix) as file:

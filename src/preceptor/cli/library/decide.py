@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from preceptor.cli.options import AuthorOption, NoteOption, ProjectOption, SetOption
+from preceptor.cli.options import AuthorOption, NoteOption, ProjectOption, SetOption, at
 
 if TYPE_CHECKING:
     from preceptor.library.model import Decision, Release
@@ -47,7 +47,7 @@ def approve(
                 typer.echo("Nothing else is waiting for a decision.")
                 return
         _decide(library, chosen, "approved", author, note)
-    typer.echo("Next: preceptor library release")
+    typer.echo(f"Next: preceptor library release{at(project)}")
 
 
 def reject(
@@ -123,7 +123,8 @@ def release(
             _warn(loaded, db, before, made)
     if made:
         count = len(made.guidance.strategies)
-        typer.echo(f"Release {made.hash[:12]} is live: {count} strategies. Next: preceptor chat, or preceptor serve")
+        typer.echo(f"Release {made.hash[:12]} is live: {count} strategies.")
+        typer.echo(f"Next: preceptor chat{at(project)}, or preceptor serve{at(project)}")
     elif not before:
         typer.echo("No release is live, so nothing can be lost.")
 
