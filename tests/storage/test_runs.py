@@ -1,6 +1,7 @@
 """Runs: created, found, followed, locked, finished."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -76,8 +77,26 @@ def test_a_held_run_cannot_be_taken_and_a_released_one_can(runs: Runs) -> None:
     with runs.lock(run.id), pytest.raises(Conflict, match="in use"), runs.lock(run.id):
         pass
     for _ in range(2):
+        assert not runs.held(run.id)
         with runs.lock(run.id):
-            pass
+            assert runs.held(run.id)
+
+
+def test_whoever_looks_at_a_run_takes_nothing(runs: Runs, db: Database) -> None:
+    run = runs.create("teach", {}, 0)
+    with Database.open(db.name) as other:
+        assert not Runs(other).held(run.id)
+        with runs.lock(run.id):
+            assert Runs(other).held(run.id)
+            with pytest.raises(Conflict, match=f"process {os.getpid()}"), Runs(other).lock(run.id):
+                pass
+        assert not Runs(other).held(run.id)
+
+
+def test_a_lock_may_have_any_name(db: Database) -> None:
+    with db.lock("watch bread/and\x07butter"):
+        assert db.locked("watch bread/and\x07butter")
+    assert not db.locked("watch bread/and\x07butter")
 
 
 HOLDER = """

@@ -242,6 +242,11 @@ class Database:
         with self._explained(), self._locks.hold(name):
             yield
 
+    def locked(self, name: str) -> bool:
+        """Whether anybody holds a named lock."""
+        with self._explained():
+            return self._locks.held(name)
+
     def check(self) -> tuple[str, ...]:
         """Read the whole database and say what is wrong with it; empty when nothing is."""
         if self._server:

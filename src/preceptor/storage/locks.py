@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +28,8 @@ from preceptor.storage.postgres import NAMED
 GRACE = 1.0
 """Seconds that a server is given to notice that a session has ended which held a lock: one of ours that broke, or that
 of a process that was killed just now."""
+LOOK = 0.1
+"""Seconds in which whoever only looks at a lock beside a file (`held`) has done so, with time to spare."""
 
 
 class Locks(Protocol):
@@ -39,6 +42,9 @@ class Locks(Protocol):
             Conflict: somebody else holds it; the message says who, where that is known.
         """
 
+    def held(self, name: str) -> bool:
+        """Whether anybody holds it, this process included. Takes nothing, so that looking is in nobody's way."""
+
 
 class FileLocks:
     """Locks beside a file."""
@@ -48,7 +54,7 @@ class FileLocks:
 
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
-        path = self._folder / f"{name}.lock"
+        path = self._path(name)
         handle = _acquire(path, name)
         try:
             # Only told to others; a full disk is no reason to hold nothing.
@@ -60,6 +66,23 @@ class FileLocks:
             # While it is still held, so that nobody locks a file that is about to go.
             path.unlink(missing_ok=True)
             os.close(handle)
+
+    def held(self, name: str) -> bool:
+        try:
+            handle = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def _path(self, name: str) -> Path:
+        """A library's name, which may be part of a lock's, may hold anything."""
+        return self._folder / f"{quote(name, safe=' ')}.lock"
 
 
 @dataclass
@@ -87,6 +110,10 @@ class ServerLocks:
         finally:
             with self._guard:
                 _drop(self._held.pop(name), name)
+
+    def held(self, name: str) -> bool:
+        with self._engine.connect() as connection:
+            return _holder(connection, name) is not None
 
     def renew(self, broken: bool) -> None:
         """See that the locks held here still are. `broken`: another connection broke, so ask; else it is enough that
@@ -162,6 +189,7 @@ def _holder(connection: sa.Connection, name: str) -> Any:
 
 
 def _acquire(path: Path, name: str) -> int:
+    until = time.monotonic() + LOOK
     while True:
         handle = _open(path)
         try:
@@ -169,6 +197,9 @@ def _acquire(path: Path, name: str) -> int:
         except BlockingIOError:
             owner = os.pread(handle, 32, 0).decode(errors="replace")
             os.close(handle)
+            if time.monotonic() < until:
+                time.sleep(0.01)
+                continue
             who = f"process {owner}" if owner else "another process"
             raise Conflict(f"{name!r} is in use by {who}. Wait for it, or stop it first.") from None
         if _still_there(handle, path):

@@ -175,6 +175,10 @@ class Runs:
         """
         return self._db.lock(run_id)
 
+    def held(self, run_id: str) -> bool:
+        """Whether any process holds a run."""
+        return self._db.locked(run_id)
+
 
 def _append(connection: sa.Connection, run_id: str, kind: str, body: Any, n: int | None = None) -> int:
     mine = events.c.run == run_id
