@@ -1,9 +1,12 @@
 """`preceptor library`: from what was learned to a release, and back."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from preceptor.storage.canonical import content_hash
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -89,3 +92,22 @@ def test_lint_names_what_to_look_at(preceptor: Command, taught: Path) -> None:
     _, out, _ = preceptor("library", "lint", "--project", taught)
     assert "promise of money" in out
     assert "1 of 2 strategies deserve a second look." in out
+
+
+def test_what_an_imported_file_smuggles_is_shown_and_waits(preceptor: Command, taught: Path, tmp_path: Path) -> None:
+    """A file may call its strategies approved and without a flag; people see what a screen would not show them."""
+    seal = content_hash(["Be kind \u202edaor.", None])[:12]
+    told = {"text": "Be kind \u202edaor.", "measured": "accepted", "decision": "approved", "flags": [], "seal": seal}
+    file = tmp_path / "bought.yaml"
+    file.write_text(json.dumps({"format": "preceptor-library/1", "strategies": [{"id": "st-bought", **told}]}))
+    at = ("--project", taught, "--author", "ada")
+    code, out, _ = preceptor("library", "import", file, *at)
+    assert code == 0
+    assert "Look at 1 of them" in out
+    assert "hidden characters" in out
+    assert "Be kind \u27e8U+202E\u27e9daor." in out
+    assert "st-bought" in preceptor("library", "approve", "--accepted", *at)[1].splitlines()[0]
+    assert "2 strategies" in preceptor("library", "release", *at)[1]
+    assert "\u27e8U+202E\u27e9" in preceptor("library", "show", "st-bought", "--project", taught)[1]
+    assert "\u27e8U+202E\u27e9" in preceptor("library", "approve", "st-bought", *at)[1]
+    assert "Look at" not in preceptor("library", "import", file, *at)[1]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import preceptor.library
+from preceptor.library.disguise import visible
 from preceptor.library.lexicon import Lexicon
-from preceptor.library.lint import lint_text
+from preceptor.library.lint import KINDS, lint_text
 
 LINKS = (
     "Send them to hxxps://claims.example/a.",
@@ -207,3 +208,15 @@ def test_lists_are_read_whole() -> None:
             other = right.split()[0] if right else ""
             said = f"{one} {other}".replace("_", " ").replace(".", "")
             assert found.found(said), said
+
+
+def test_every_flag_is_of_a_known_kind() -> None:
+    """Where versions are held against each other, flags of these kinds do not count."""
+    texts = (*LINKS, *CODES, *ROLES, *HIDDEN, *APPEALS, *NOBODYS, "Refund it. " * 61, "Give them 50 dollars.")
+    assert {flag for text in texts for flag in lint_text(text)} == set(KINDS)
+
+
+def test_what_is_not_seen_is_named_for_people() -> None:
+    assert visible("Be kind\u202e\x1b[8m now.") == "Be kind⟨U+202E⟩⟨U+001B⟩[8m now."
+    for plain in ("Be kind.", "First.\r\nThen.", "☎️ 👨‍👩‍👧", "می\u200cگویند", "Größe"):
+        assert visible(plain) == plain

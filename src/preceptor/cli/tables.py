@@ -19,8 +19,13 @@ def console() -> Console:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
-    """A table without lines. Cells are shown as they are: what looks like markup in a customer's words is none."""
-    filled = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    """A table without lines.
+
+    Cells are shown as they are: what looks like markup in a customer's words is none, and what is not seen is named.
+    """
+    from preceptor.library.disguise import visible
+
+    filled = [["" if cell is None else visible(str(cell)) for cell in row] for row in rows]
     made = Table(
         title=title,
         title_justify="left",

@@ -6,13 +6,14 @@ What writing needs is let through: joiners within scripts that join, and within 
 import re
 import unicodedata
 
-_JOINED = re.compile(
+_SPELLING = re.compile(
+    # Joiners in Persian or Hindi, and between pictures; what makes a sign a picture, once (a row of such selectors
+    # carries bytes); ends of lines.
     r"(?<=[\u0600-\u06ff\u0750-\u077f\u0900-\u0dff])[\u200c\u200d]+(?=[\u0600-\u06ff\u0750-\u077f\u0900-\u0dff])|"
-    r"(?<=[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d(?=[\u2600-\u27bf\U0001f000-\U0001faff])"
+    r"(?<=[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d(?=[\u2600-\u27bf\U0001f000-\U0001faff])|"
+    r"(?<![\ufe00-\ufe0f\w])\ufe0f|(?<=[0-9#*])\ufe0f(?=\u20e3)|\u20e3|\r(?=\n)"
 )
-"""Where a joiner is spelling: in Persian or Hindi, and between pictures."""
-_VARIANT = re.compile(r"(?<![\ufe00-\ufe0f\w])\ufe0f|(?<=[0-9#*])\ufe0f(?=\u20e3)|\u20e3")
-"""What makes a sign a picture, once; a row of selectors carries bytes."""
+"""What is not seen and belongs there."""
 _HEAPED = re.compile(r"[\u0300-\u036f]{3}|[\u0334-\u0338]")
 """More marks on a letter than any language puts there, or letters struck out."""
 _BLANKS = frozenset("\u2800\u3164\u115f\u1160\uffa0\u034f")
@@ -28,9 +29,20 @@ def shown(text: str) -> str:
     return unicodedata.normalize("NFKC", "".join(char for char in text.replace("\r\n", "\n") if not _unseen(char)))
 
 
+def visible(text: str) -> str:
+    """A text for people to judge: what is not seen is named, as ``⟨U+202E⟩``, so that it does nothing to the screen."""
+    if text.isascii() and text.isprintable():
+        return text
+    spared = {place for match in _SPELLING.finditer(text) for place in range(*match.span())}
+    marked = (
+        f"⟨U+{ord(char):04X}⟩" if place not in spared and _unseen(char) else char for place, char in enumerate(text)
+    )
+    return "".join(marked)
+
+
 def hides(text: str) -> bool:
     """Whether a text has characters that are not seen, or that pass for others."""
-    left = _VARIANT.sub("", _JOINED.sub("", text.replace("\r\n", "\n")))
+    left = _SPELLING.sub("", text)
     if left.isascii() and left.isprintable():
         return False
     plain = unicodedata.normalize("NFKC", left)

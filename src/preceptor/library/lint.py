@@ -15,6 +15,11 @@ from preceptor.library.disguise import hides, shown
 from preceptor.library.gist import NEGATION, gist, relation
 from preceptor.library.model import Strategy
 
+KINDS = (
+    *("too long", "not an instruction", "personal data", "link", "code", "role marker", "hidden characters"),
+    *("appeal to the model", "promise of money"),
+)
+"""What a text by itself can be flagged for, in the order in which it is said."""
 WORDS = 60
 """A strategy is one instruction; longer ones are usually several, and following thins out with their number."""
 _LINK = re.compile(

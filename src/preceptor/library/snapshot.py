@@ -5,7 +5,7 @@ made here; what differs becomes the next version, undecided, because nobody here
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from preceptor.dialogue.conversation import Context
 from preceptor.library import tables
+from preceptor.library.lint import KINDS
 from preceptor.library.model import Evidence, Guidance, Strategy
 from preceptor.library.rows import (
     STALE,
@@ -20,6 +21,7 @@ from preceptor.library.rows import (
     Shelf,
     Use,
     Version,
+    linted,
     scenario_of,
     scenario_values,
     strategy_values,
@@ -65,6 +67,25 @@ class Changes:
             f"{self.added} added, {self.changed} changed, {self.unchanged} as they were, "
             f"{self.evidence} pieces of evidence added{settings}"
         )
+
+
+def screened(snapshot: Snapshot) -> tuple[Snapshot, tuple[Strategy, ...]]:
+    """What a file says, with what lint says here, whatever flags the file has; and what lint flags, as it comes in.
+
+    A file says of itself what was approved, and anybody can write one: where lint has something to say, it is for a
+    person here to decide.
+    """
+    strategies = tuple((*versions[:-1], _screened(versions[-1])) for versions in snapshot.strategies)
+    newest = (versions[-1].strategy for versions in strategies)
+    flagged = tuple(strategy for strategy in newest if not set(KINDS).isdisjoint(strategy.flags))
+    return replace(snapshot, strategies=strategies), flagged
+
+
+def _screened(version: Version) -> Version:
+    strategy = linted(version.strategy)
+    if strategy.decision == "approved" and not set(KINDS).isdisjoint(strategy.flags):
+        strategy = replace(strategy, decision="pending")
+    return replace(version, strategy=strategy)
 
 
 def take(shelf: Shelf) -> Snapshot:
@@ -124,9 +145,13 @@ def _further(mine: Sequence[_Row], theirs: Sequence[_Row]) -> list[_Row]:
 
 
 def _content(row: _Row) -> _Row:
-    """What makes two versions differ: not who made them where and when, nor what was decided about them."""
+    """What makes two versions differ: not who made them where and when, what was decided about them, or what the lint
+    of that day had to say."""
     apart = ("library", "id", "version", "latest", "author", "at", "decision", "edited", "entry", "touched", "deferred")
-    return {name: value for name, value in row.items() if name not in apart}
+    content = {name: value for name, value in row.items() if name not in apart}
+    if "flags" in content:
+        content["flags"] = [flag for flag in orjson.loads(row["flags"]) if flag not in KINDS]
+    return content
 
 
 def _scenario_row(shelf: Shelf, version: ScenarioVersion, author: str) -> _Row:

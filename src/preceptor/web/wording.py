@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from preceptor.library.disguise import visible as visible
 from preceptor.library.model import Effect
 from preceptor.library.rows import Reach
 from preceptor.library.trail import Entry
@@ -11,18 +12,22 @@ MINUS = "−"
 BY_WINS = "win rate - loss rate"
 FLAGS: Mapping[str, tuple[str, str]] = {
     "too long": ("Long", "More than one instruction in one. The student follows long ones less reliably."),
-    "not an instruction": ("Not an instruction", "It reads like something said to a customer, or like nothing at all."),
+    "not an instruction": (
+        "Not an instruction",
+        "It reads like something said to a customer or by one, or like nothing.",
+    ),
     "personal data": ("Personal data", "An e-mail address or a long number stands in it, perhaps a customer's."),
     "link": ("Link", "It names a web address. Is it yours, and will it still be there in a year?"),
     "code": ("Code", "Signs that belong in programs stand in it. They have no place in an instruction."),
     "role marker": (
         "Disguised",
-        "It imitates the marks that tell a model who is speaking. Nobody writes so by accident.",
+        "It imitates the marks that tell a model who is speaking, or has a head like an announcement.",
     ),
     "hidden characters": ("Hidden characters", "It holds characters that cannot be seen, or that look like others."),
     "appeal to the model": (
         "Speaks to the model",
-        "It tells the model to ignore or reveal its instructions. Reject it unless you know why it says so.",
+        "It speaks as one speaks to a model: of prompts, filters, orders to forget or to reveal. Reject it unless you "
+        "know why it says so.",
     ),
     "promise of money": (
         "Promise of money",

@@ -35,13 +35,16 @@ def approve(
     Only approved ones can be released.
     """
     from preceptor.cli.library.opened import opened
+    from preceptor.library.lint import lint_text
 
     with opened(project, overrides) as (_, library):
         chosen = list(ids or ())
         if accepted:
             undecided = library.strategies(measured="accepted", decision="pending")
-            chosen += [strategy.id for strategy in undecided if not strategy.flags]
-            if flagged := [strategy.id for strategy in undecided if strategy.flags]:
+            # What lint has learned since a strategy was stored counts, too.
+            flagged = [strategy.id for strategy in undecided if strategy.flags or lint_text(strategy.text)]
+            chosen += [strategy.id for strategy in undecided if strategy.id not in flagged]
+            if flagged:
                 typer.echo(f"Left for you to look at, because something was flagged: {', '.join(flagged)}")
             if not chosen:
                 typer.echo("Nothing else is waiting for a decision.")
@@ -69,13 +72,14 @@ def reject(
 
 def _decide(library: "Library", ids: list[str], decision: "Decision", author: str, note: str) -> None:
     from preceptor.errors import UserError
+    from preceptor.library.disguise import visible
 
     if not ids:
         raise UserError("No strategy was named. `preceptor library list` shows their ids.")
     # All are looked up before any is decided, so that a mistyped id changes nothing.
     for strategy in [library.strategy(prefix) for prefix in ids]:
         library.decide(strategy.id, decision, author, note)
-        typer.echo(f"{decision}: {strategy.id}  {strategy.text}")
+        typer.echo(f"{decision}: {strategy.id}  {visible(strategy.text)}")
 
 
 def edit(

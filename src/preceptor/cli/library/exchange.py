@@ -9,6 +9,8 @@ from preceptor.cli.options import AuthorOption, NoteOption, ProjectOption, SetOp
 
 Format = Literal["yaml", "jsonl", "markdown"]
 
+_SHOWN = 20
+"""Flagged strategies told one by one; with more, the rest is for `preceptor library lint`."""
 _BY_SUFFIX: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".jsonl": "jsonl", ".md": "markdown"}
 
 
@@ -49,11 +51,21 @@ def import_(
 
     All of it or nothing, and no harm if it is here already.
 
-    Decisions made here stay. What differs becomes the next version, undecided.
+    Decisions made here stay. What differs becomes the next version, undecided, and so does what the file calls approved
+    where lint flags it.
     """
+    from preceptor.cli import tables
     from preceptor.cli.library.opened import opened
     from preceptor.library import exchange
+    from preceptor.library.snapshot import screened
 
-    snapshot = exchange.load(file)
+    snapshot, flagged = screened(exchange.load(file))
     with opened(project, overrides, create=True) as (_, library):
         typer.echo(str(library.merge(snapshot, author, note)))
+        undecided = {strategy.id for strategy in library.strategies(decision="pending")}
+    waiting = [strategy for strategy in flagged if strategy.id in undecided]
+    if waiting:
+        typer.echo(f"Look at {len(waiting)} of them before you approve any (`preceptor library show ID`):")
+        tables.show(("", "look at", "strategy"), [(s.id, ", ".join(s.flags), s.text) for s in waiting[:_SHOWN]])
+        if len(waiting) > _SHOWN:
+            typer.echo(f"… and {len(waiting) - _SHOWN} more: preceptor library lint")

@@ -99,12 +99,14 @@ def show(
 
 
 def _show_strategy(library: "Library", prefix: str) -> None:
+    from preceptor.library.disguise import visible
+
     strategy = library.strategy(prefix)
     home = next((s.description for s in library.scenarios() if s.id == strategy.scenario), "always")
-    typer.echo(f"{strategy.id} (version {strategy.version})\n\n  {strategy.text}\n")
+    typer.echo(f"{strategy.id} (version {strategy.version})\n\n  {visible(strategy.text)}\n")
     for name, value in (
         ("when", home),
-        ("why", strategy.reason),
+        ("why", visible(strategy.reason)),
         ("measured", f"{strategy.measured}, value {strategy.value:+.3f}"),
         ("decision", strategy.decision),
         ("look at", ", ".join(strategy.flags)),
@@ -112,9 +114,9 @@ def _show_strategy(library: "Library", prefix: str) -> None:
         if value:
             typer.echo(f"{name:>9}: {value}")
     for version in library.history(strategy.id)[:-1]:
-        typer.echo(f"  earlier: {version.strategy.text} ({version.author}, {version.at})")
+        typer.echo(f"  earlier: {visible(version.strategy.text)} ({version.author}, {version.at})")
     for evidence in library.evidence(strategy.id):
-        typer.echo(f"\n{_told(evidence)}")
+        typer.echo(f"\n{visible(_told(evidence))}")
 
 
 def _told(evidence: "Evidence") -> str:
