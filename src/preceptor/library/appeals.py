@@ -67,7 +67,7 @@ _APPEAL = re.compile(
     rf"\b(?:list|output|quote|summari[sz]e|translate|spell|write out|dump|leak|what are|which)\b[^.]{{0,20}}\byour\s"
     rf"(?:\w+\s){{0,2}}{_TOLD}\b|"
     # Somebody else it is to be.
-    r"\b(?:chat)?bots?\b|\b(?-i:AI|DAN|GPT|LLM)\b|\bin character\b|\b(?:role-?play|impersonate)|"
+    r"\b(?:chat)?bots?\b|\b(?-i:AIs?|DAN|\w{0,20}GPT|LLMs?)\b|\bin character\b|\b(?:role-?play|impersonate)|"
     r"\bplay (?:a game|two|a character|the (?:role|part))|"
     r"\bas an? (?:\w+ )?(?:model|terminal|console)\b|\bethical (?:rules|guidelines|limits)\b|"
     r"\b(?:evil|uncensored|unfiltered|unrestricted|amoral|jailbroken|machiavellian)\b|\balter ego\b|"
