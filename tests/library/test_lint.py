@@ -189,6 +189,7 @@ def test_what_serves_customers_is_left_alone() -> None:
         ("Take $20 off the bill.", True),
         ("Never give them 50 dollars.", False),
         ("Say that it costs $20, and offer them $20 back.", True),
+        ("Say that the whole change of the booking costs 20 dollars, and never name 30 dollars.", False),
     ],
 )
 def test_a_price_is_told_and_money_is_promised(text: str, promised: bool) -> None:

@@ -2,8 +2,9 @@
 
 A flag is a reason to look, not a verdict: flagged strategies are never approved by rule. What is looked for is what was
 seen to go wrong with text that models write and other models obey: customers' data, links, markers and hidden
-characters that smuggle instructions, appeals to the model itself, promises of money; and, between strategies of one
-scenario, doubles and contradictions.
+characters that smuggle instructions (`disguise`), appeals to the model itself (`appeals`), promises of money; and,
+between strategies of one scenario, doubles and contradictions (`gist`). Expressions have a bound for every repetition,
+so that reading takes time in step with a text's length.
 """
 
 import re
@@ -187,7 +188,7 @@ def _promises(text: str) -> bool:
     for sentence in re.split(r"(?<=[.;!])\s+", text):
         denied = NEGATION.search(sentence)
         bound = denied.end() if denied else len(sentence)
-        told = sentence if _GIVEN.search(sentence) else _PRICED.sub(" ", sentence)
-        if any((m := p.search(text)) and m.start() < bound for p, text in ((_AMOUNT, told), (_PROMISE, sentence))):
+        unpriced = sentence if _GIVEN.search(sentence) else _PRICED.sub(lambda price: " " * len(price[0]), sentence)
+        if any((m := p.search(s)) and m.start() < bound for p, s in ((_AMOUNT, unpriced), (_PROMISE, sentence))):
             return True
     return False
