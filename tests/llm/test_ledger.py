@@ -28,7 +28,7 @@ from preceptor.errors import (
     UserError,
 )
 from preceptor.llm.budget import Budget
-from preceptor.llm.ledger import Ledger, calls
+from preceptor.llm.ledger import Ledger, calls, charged
 from preceptor.llm.limits import Limiter
 from preceptor.llm.messages import Message, Reply, Request, ToolCall, Usage
 from preceptor.llm.prices import Amount
@@ -147,6 +147,15 @@ async def test_when_the_one_who_asks_is_cancelled_another_takes_over(db: Databas
     first.cancel()
     assert await second == RICH
     assert len(model.requests) == 2
+
+
+async def test_what_a_run_has_used_is_told_without_reading_its_calls(db: Database, asking: Asking) -> None:
+    assert charged(db, "r1") == Amount()
+    ledger = Ledger(db, "r1")
+    for role, seed in (("student", 1), ("student", 2), ("judge", 1)):
+        await stacked(ledger, ScriptedModel("m", [RICH]), role).ask(asking(seed=seed))
+    await stacked(Ledger(db, "r2"), ScriptedModel("m", [RICH])).ask(asking())
+    assert charged(db, "r1") == ledger.charged == Amount(3, 33, 9)
 
 
 async def submitted(db: Database) -> None:

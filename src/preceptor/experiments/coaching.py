@@ -25,7 +25,7 @@ from preceptor.experiments.plan import (
     taught_otherwise,
 )
 from preceptor.library.model import Guidance
-from preceptor.llm.ledger import Ledger
+from preceptor.llm.ledger import charged
 from preceptor.llm.prices import Amount
 from preceptor.settings.arms import Stock
 from preceptor.settings.evaluation import EvaluationRun, outlay, reported
@@ -127,7 +127,7 @@ class Coaching:
             told = {answer.question.id: answer.word for answer in found}
             Runs(self.series.db).finish(self.series.run.id, "done", {"answers": told, "plan": self.plan.hash})
         parts = self.series.parts
-        used = {name: Ledger(self.series.db, id_).charged for name, id_ in parts.items()}
+        used = {name: charged(self.series.db, id_) for name, id_ in parts.items()}
         return Found(self.plan, self.series.run, found, arms, others, libraries, parts, used)
 
     def _taught(self, doing: Doing) -> dict[str, Guidance]:

@@ -338,6 +338,15 @@ _FINISH = (
 )
 
 
+def charged(db: Database, run: str) -> Amount:
+    """What a run has used, over all roles, without its calls being read. Raises: UserError: from the database."""
+    db.submit(lambda _: None).result()
+    counted = (calls.c.attempts, calls.c.prompt_tokens, calls.c.completion_tokens, calls.c.cost_nano)
+    sums = sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in counted)).where(calls.c.run == run)
+    with db.reading() as connection:
+        return Amount(*map(int, connection.execute(sums).one()))
+
+
 def read_end(reply: str | None, error: str | None) -> Reply | PreceptorError | None:
     """How a call ended, from its row; None: it has not, or is to be made again."""
     return _read_reply(reply) if reply is not None else _read_error(error)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from preceptor.errors import PreceptorError, Stopped
-from preceptor.llm.ledger import Ledger
+from preceptor.llm.ledger import charged
 from preceptor.llm.prices import NOTHING, Amount
 from preceptor.storage.database import Database
 from preceptor.storage.runs import Run, Runs
@@ -62,7 +62,7 @@ class Series:
     def used(self, but: str = "") -> Amount:
         """What all parts have used together, `but` one, whose own ledger says it: of that only what it had used before
         is taken off."""
-        others = sum((Ledger(self.db, id_).charged for id_ in self.parts.values() if id_ != but), NOTHING)
+        others = sum((charged(self.db, id_) for id_ in self.parts.values() if id_ != but), NOTHING)
         return others - sum(self._before, NOTHING)
 
     @property

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from preceptor.errors import Conflict, NotFound, SettingsError
 from preceptor.library.model import Guidance
-from preceptor.llm.ledger import Ledger
+from preceptor.llm.ledger import charged
 from preceptor.logs.drift import Drift, drift
 from preceptor.logs.importing import Outcome, Redactor, bring, files
 from preceptor.logs.looks import Look, Looks
@@ -163,7 +163,7 @@ class Watch:
             run = TeachingRun.begin(self._frugal, self.db, [WATCHED + batch])
         today = self._today((now or datetime.now(UTC)).date().isoformat(), days)
         if run.run.id not in today.parts.values():
-            today.began(f"teach {len(today.parts) + 1}", run.run, Ledger(self.db, run.run.id).charged)
+            today.began(f"teach {len(today.parts) + 1}", run.run, charged(self.db, run.run.id))
         return Lesson(self._frugal, today, run)
 
     @property
