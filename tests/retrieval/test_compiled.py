@@ -79,10 +79,12 @@ def test_the_short_way_to_features_leads_where_the_long_one_does(seed: int, embe
     draw = random.Random(seed)
     views, vocabulary, reader = read(from_world(draw), embedder)
     asked = [*from_world(draw), *invented(draw)[:20], (), (Turn("agent", "Hello."),)]
+    # As many turns as contexts, and not one each.
+    uneven: list[Turns] = [(), (Turn("customer", "My flight, please."), Turn("agent", "Which flight, please?"))]
     for weights in WEIGHTS:
         lens = Lens(vocabulary, weights)
         examples = views.weighted(weights)
-        for some in (asked, asked[-2:], asked[:1]):
+        for some in (asked, asked[-2:], asked[:1], uneven):
             other, _ = read_contexts(some, reader, vocabulary)
             features, opening = lens.look(some, reader)
             np.testing.assert_array_equal(opening, other.opening)

@@ -209,3 +209,16 @@ def test_left_out_labels_get_through_at_about_the_chosen_rate() -> None:
     kept = np.mean([not match.abstained for match in matcher.match_all([met(t) for t in known for _ in range(10)])])
     assert 0.03 <= rate <= 0.2
     assert kept > 2 * rate
+
+
+def test_whatever_a_customer_writes_is_read_as_words() -> None:
+    """Also the mark that results of tools are told by."""
+    matcher = Matcher.fit([Example((Turn("customer", "My card is lost."),), "card")], STATIC)
+    plain, marked = (matcher.match((Turn("customer", text),)) for text in (" card lost", "\x1fcard\x1flost"))
+    assert marked == plain
+    assert matcher.match((Turn("customer", "\x1f"), Turn("tool", "\x1f"))).confidence < plain.confidence
+
+
+def test_a_library_that_says_nothing_is_asked_about_all_the_same() -> None:
+    matcher = Matcher.fit([Example((Turn("customer", " "),), "a"), Example((), "b")], STATIC)
+    assert len(matcher.match((Turn("customer", "My card is lost."),)).ranked) == 2

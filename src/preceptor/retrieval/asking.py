@@ -108,6 +108,6 @@ def _counted(stretches: list[list[Read]], width: int) -> Sparse:
     columns = np.concatenate([read.words for read in flat])
     values = np.concatenate([read.counts for read in flat])
     lengths = np.array([sum([len(read.words) for read in stretch]) for stretch in stretches], np.intp)
-    if len(flat) == len(stretches):
+    if all(len(stretch) == 1 for stretch in stretches):
         return Sparse(ends_of(lengths), columns, values, width)
     return Sparse.summed(np.repeat(np.arange(len(stretches)), lengths), columns, values, (len(stretches), width))

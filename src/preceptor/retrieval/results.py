@@ -8,6 +8,7 @@ likeness they are noise. Each value with its name is a word, and has a direction
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -45,7 +46,12 @@ def told(result: str) -> str:
 
 def pairs(text: str) -> list[str] | None:
     """The values of a result with their names, ``name=value``; None for a text that is none."""
-    return text[1:].split(_MARK) if text.startswith(_MARK) else None
+    return [pair for pair in text[1:].split(_MARK) if pair] if text.startswith(_MARK) else None
+
+
+def unmarked(turn: Turn) -> Turn:
+    """What customer or agent say, whatever they write: it is not to be taken for a result."""
+    return replace(turn, text=turn.text.replace(_MARK, " ")) if _MARK in turn.text else turn
 
 
 def named(pair: str) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from preceptor.dialogue.conversation import Turn
 from preceptor.retrieval.embedding import Embedder, Vectors
-from preceptor.retrieval.results import direction, kept, pairs, told
+from preceptor.retrieval.results import direction, kept, pairs, told, unmarked
 
 WINDOWS: tuple[int | None, ...] = (1, 2, None)
 """How many of the turns that the agent hears each window reaches back; None: all."""
@@ -68,7 +68,7 @@ class Reader:
 
     def fresh(self) -> "Reader":
         """One like this, with the same words, that has read nothing."""
-        return Reader(self.embedder, self.words if self._settled else None, self._memory, self.telling)
+        return Reader(self.embedder, self.words, self._memory, self.telling)
 
     def read(self, texts: Iterable[str]) -> dict[str, Read]:
         """By text."""
@@ -128,7 +128,7 @@ def spoken(turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """
     last = max((index for index, turn in enumerate(turns) if turn.party == "customer"), default=-1)
     said = (
-        Turn("tool", told(turn.text)) if turn.party == "tool" else turn
+        Turn("tool", told(turn.text)) if turn.party == "tool" else unmarked(turn)
         for index, turn in enumerate(turns)
         if turn.party != "tool" or index > last
     )
