@@ -56,7 +56,7 @@ def tap(log: TextIO) -> None:
     """Write down what this process sends and reads from now on, by its monotonic clock."""
     usual = httpx2.AsyncHTTPTransport.handle_async_request
 
-    async def traced(event: str, info: dict[str, Any]) -> None:
+    async def note(event: str, info: dict[str, Any]) -> None:
         now = time.monotonic()
         if event == "http11.send_request_headers.started":
             log.write(f"{now:.6f} sent\n")
@@ -67,6 +67,13 @@ def tap(log: TextIO) -> None:
                 log.write(f"{now:.6f} read {now + wait:.6f}\n")
 
     async def tapped(self: httpx2.AsyncHTTPTransport, request: httpx2.Request) -> httpx2.Response:
+        its_own = request.extensions.get("trace")
+
+        async def traced(event: str, info: dict[str, Any]) -> None:
+            if its_own:
+                await its_own(event, info)
+            await note(event, info)
+
         request.extensions["trace"] = traced
         return await usual(self, request)
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from fault_proxy import KINDS, Away, Bad, Kind, Proxy, proxying
 from preceptor import Domain, Teaching, teach
 from preceptor.errors import Garbled, ProviderError, RateLimited, Unavailable
 from preceptor.llm.client import OpenAIModel
+from preceptor.llm.leaving import Held, leaving
 from preceptor.llm.limits import Limited, Limiter
 from preceptor.llm.listening import listening
 from preceptor.llm.messages import Message, Reply, Request
 from preceptor.llm.model import Model
 from preceptor.llm.retrying import Patience, Retrying
+from preceptor.llm.scripted import ScriptedModel
 from preceptor.simulated.model import models
 from preceptor.simulated.world import World
 from torture_faults import port, verdicts
@@ -119,6 +121,36 @@ async def test_nothing_is_sent_before_a_retry_after(upstream: int) -> None:
                     await impatient.ask(hello(f"Again {number}"))
                     if proxy.seen.early_same:
                         break
+
+
+@dataclass
+class Latched:
+    """A limiter's word, by hand."""
+
+    held: bool
+    waits: list[float | None] = field(default_factory=list)
+
+    def hold(self, seconds: float | None) -> None:
+        self.waits.append(seconds)
+
+
+async def test_what_had_its_turn_is_not_sent_when_the_server_has_just_said_later(upstream: int) -> None:
+    with proxying(upstream, Bad(1.0, ("told",))) as proxy:
+        async with asking(proxy) as model:
+            with leaving(latched := Latched(held=True)):
+                with pytest.raises(Held):
+                    await model.ask(hello())
+                assert not proxy.seen.arrivals
+                latched.held = False
+                with pytest.raises(RateLimited) as told:
+                    await model.ask(hello())
+                assert latched.waits == [pytest.approx(told.value.retry_after, abs=1.0)]
+
+
+async def test_what_was_held_takes_another_turn() -> None:
+    limiter = Limiter()
+    assert (await Limited(ScriptedModel("m", [Held(), Held(), "Hello."]), limiter).ask(hello())).text == "Hello."
+    assert (limiter.traffic.active, limiter.traffic.rate_limited) == (0, 0)
 
 
 @dataclass

@@ -6,6 +6,7 @@ as `Adjusted`, so that the next attempt is counted and paced like any other.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,8 @@ import orjson
 from preceptor.errors import Adjusted, Garbled, ProviderError, Rejected, Unavailable
 from preceptor.llm.capabilities import Capabilities, Fitted, is_too_long
 from preceptor.llm.clock import Clock, SystemClock
-from preceptor.llm.faults import classify, whole
+from preceptor.llm.faults import classify, retry_after, whole
+from preceptor.llm.leaving import Held, door
 from preceptor.llm.listening import Ear, listener
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.thinking import Thoughtless
@@ -77,6 +79,7 @@ class OpenAIModel:
         Raises:
             Adjusted: it was refused for something that is now known; ask again.
             RateLimited, Unavailable, Rejected, BadReply
+            Held: it was not sent; only where a limiter looks (`leaving`).
         """
         fitted = self._fit(request)
         began = self._clock.now()
@@ -226,14 +229,32 @@ def connect(
         webhook_secret="",
         timeout=httpx2.Timeout(timeout, connect=min(timeout, _CONNECT)),
         max_retries=0,
-        http_client=http_client,
+        http_client=http_client or connections(),
     )
 
 
 def connections() -> httpx2.AsyncClient:
     """For several models to share: of a pool's idle connections each is looked at for each call, and a pool to a model
     has more of them than are in use."""
-    return openai.DefaultAsyncHttpxClient()
+    return openai.DefaultAsyncHttpxClient(event_hooks={"request": [_look], "response": [_listen]})
+
+
+async def _look(request: httpx2.Request) -> None:
+    """Have the last look taken with the connection in hand. What it raises there reaches who asked."""
+    if (passed := door()) is None:
+        return
+
+    async def last(event: str, _: Mapping[str, Any]) -> None:
+        if event.endswith(".send_request_headers.started") and passed.held:
+            raise Held
+
+    request.extensions["trace"] = last
+
+
+async def _listen(response: httpx2.Response) -> None:
+    """No more than its head has come."""
+    if (passed := door()) and (response.status_code == 429 or response.status_code >= 500):
+        passed.hold(retry_after(response.headers, time.time()))
 
 
 def _content(body: object) -> bytes:

@@ -15,13 +15,14 @@ meanwhile, half as many again are let in to prepare (`Admitted`) as may be in fl
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
 from preceptor.errors import RateLimited, Unavailable
 from preceptor.llm.clock import Clock, SystemClock
+from preceptor.llm.leaving import Door, Held, leaving
 from preceptor.llm.messages import Reply, Request
 from preceptor.llm.model import Model
 from preceptor.llm.pacing import Pace
@@ -142,8 +143,9 @@ class Limiter:
         return Traffic(self._limit, self._places.inside, waiting, self._limited, self._pace.rate)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """A place in flight, once there is one and it is its turn. What the call raises tells how it went.
+    async def place(self) -> AsyncIterator[Door]:
+        """A place in flight, once there is one and it is its turn. What the call raises tells how it went; `Held`, that
+        it was not made.
 
         Raises:
             Stopped: while it waited for its turn.
@@ -153,7 +155,7 @@ class Limiter:
             await self._spaced()
             call = await self._pace.turn()
             try:
-                yield
+                yield self._pace
             except RateLimited as fault:
                 self._limited += 1
                 self._pace.refused(call)
@@ -214,5 +216,8 @@ class Limited:
         return self.model.name
 
     async def ask(self, request: Request) -> Reply:
-        async with self.limiter.place():
-            return await self.model.ask(request)
+        while True:
+            with suppress(Held):
+                async with self.limiter.place() as door:
+                    with leaving(door):
+                        return await self.model.ask(request)

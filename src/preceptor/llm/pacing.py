@@ -17,7 +17,8 @@ is on trial. It doubles every two seconds, and a refusal does not cut it. If mor
 is taken, it had been right, and is back; after the former, twice as many cuts pass until the next trial. If not, there
 is none until more is refused than was.
 
-What a server says itself (Retry-After) holds for everything that is sent to it, not only for the call it refused.
+What a server says itself (Retry-After) holds for everything that is sent to it, not only for the call it refused: for
+what has had its turn and not been sent, too (`leaving`).
 """
 
 import asyncio
@@ -262,6 +263,11 @@ class Pace:
         """The server wants nothing for so long, if it said."""
         if seconds is not None:
             self._held_until = max(self._held_until, self._clock.now() + seconds)
+
+    @property
+    def held(self) -> bool:
+        """The server wants nothing now."""
+        return self._clock.now() < self._held_until
 
     def _wait(self) -> float:
         """Seconds until a call may go out."""
