@@ -4,7 +4,8 @@ Libraries of made-up scenarios with a few contexts each, of words drawn as a lan
 words as a large library would have. Memory is what the process holds beyond what it held before, once fitted; times are
 the processor's. The last line of the table is a power law through the last two sizes, drawn on to `--aim` scenarios: an
 estimate, and no measurement. All sizes but those of the smaller form are beyond 5,000 contexts, from where on retrieval
-works another way (docs/design/retrieval.md): below, it fits all contexts at once, which grows with their cube.
+works another way (docs/design/retrieval.md): below, it fits all contexts at once, which grows with their cube. The
+default sizes take some two minutes of processor time; fitting grows with the square, so give larger ones by `--sizes`.
 
 QUICK=1 runs a smaller form. Prints a table and, as its last line, a JSON object.
 """
@@ -92,7 +93,7 @@ def measure(scenarios: int, seed: int) -> Figures:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[25, 50] if quick() else [1500, 3000, 6000, 12_000])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[25, 50] if quick() else [1500, 3000, 6000])
     parser.add_argument("--aim", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -101,14 +102,12 @@ def main() -> None:
         print(json.dumps(measure(args.one, args.seed)))
         return
     # Each in a process of its own, so that one finds no memory of another's.
-    told = [
-        subprocess.run(
-            [sys.executable, __file__, "--one", str(size), "--seed", str(args.seed)],
-            check=True, capture_output=True, text=True,
-        ).stdout
-        for size in args.sizes
-    ]  # fmt: skip
-    found: list[Figures] = [json.loads(text) for text in told]
+    found: list[Figures] = []
+    for size in args.sizes:
+        one = [sys.executable, __file__, "--one", str(size), "--seed", str(args.seed)]
+        told = subprocess.run(one, check=True, stdout=subprocess.PIPE, text=True).stdout
+        print(told.strip(), flush=True)  # what was measured is not lost when a later one is broken off
+        found.append(json.loads(told))
     last, other = found[-1], found[-2]
     further, step = (math.log(size / last["scenarios"]) for size in (args.aim, other["scenarios"]))
     aimed = {name: last[name] * (other[name] / last[name]) ** (further / step) for name in last}

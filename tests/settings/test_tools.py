@@ -200,7 +200,9 @@ def test_the_tools_of_a_simulated_project_are_its_world_s(counter: Path, capfd: 
     asked = ["tools", "call", "look_up_ticket", '{"ticket": "123456"}', "--project", str(counter)]
     assert run(asked) == 0
     assert "fare" in capfd.readouterr().out
-    assert run([*asked, "--set", "tools.kind=none"]) == 0
+    assert run([*asked[:3], "{}", *asked[4:]]) == 1
+    assert "It failed: the tool said no." in capfd.readouterr().err
+    assert run([*asked, "--set", "tools.kind=none"]) == 1
     assert "not connected" in capfd.readouterr().out
 
 

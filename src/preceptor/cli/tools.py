@@ -79,6 +79,17 @@ def call(
         raise typer.Exit(1)
 
 
+def _refused(told: str) -> bool:
+    """Whether a simulated world's tool, which counts no failures, did what was asked."""
+    import orjson
+
+    try:
+        found = orjson.loads(told)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(found, dict) and found.keys() == {"error"}
+
+
 async def _called(project: "Project", name: str, arguments: str, topic: str | None) -> tuple[str, str]:
     """What the agent is told, and if it failed, why."""
     from preceptor.dialogue.customers import visitor
@@ -89,7 +100,9 @@ async def _called(project: "Project", name: str, arguments: str, topic: str | No
     domain = project.equipped()
     async with project.environment(domain) as environment, environment.open(visitor(domain, topic)) as session:
         told = await session.call(ToolCall("by-hand", name, arguments))
-    if not isinstance(environment, Toolbox) or not environment.use.failed:
+    if not isinstance(environment, Toolbox):
+        return told, "the tool said no" if _refused(told) else ""
+    if not environment.use.failed:
         return told, ""
     ((tool, why),) = environment.use.failed
     about = environment.use.about.get((tool, why))

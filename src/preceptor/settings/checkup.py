@@ -17,7 +17,7 @@ from preceptor.llm.client import OpenAIModel
 from preceptor.llm.messages import Message, Reply, Request, Sampling, Schema, Tool
 from preceptor.llm.model import Model
 from preceptor.settings import errand_queue
-from preceptor.settings.models import Providers, Sampled, key
+from preceptor.settings.models import Providers, Sampled, key, world
 from preceptor.settings.project import Project
 from preceptor.settings.schema import ROLES, Endpoint, Simulated
 from preceptor.settings.tools import stands
@@ -54,6 +54,7 @@ async def examine(project: Project) -> AsyncIterator[Finding]:
     """Findings one by one, as they come in. Faults are findings, not exceptions."""
     for finding in (
         _domain(project),
+        *_strangers(project),
         _database(project),
         *_workers(project),
         await anyio.to_thread.run_sync(_embedder, project),
@@ -83,6 +84,21 @@ def _domain(project: Project) -> Finding:
     return Finding(
         "settings", "domain", "fine", f"{domain.name}: {len(domain.topics)} topics, {len(domain.tools)} tools"
     )
+
+
+def _strangers(project: Project) -> list[Finding]:
+    """Whether simulated models know what this domain is about; nothing where none are simulated, or they do."""
+    simulated = [section for role in ROLES if isinstance(section := project.settings.models.of(role), Simulated)]
+    try:
+        known = {topic for one in simulated for topic in world(one.world, project.folder).topics}
+        topics = project.domain().topics
+    except PreceptorError:
+        return []  # told elsewhere
+    if not simulated or any(topic.id in known for topic in topics):
+        return []
+    worlds = ", ".join(sorted({one.world for one in simulated}))
+    found = f"made for {worlds}: they know none of the {len(topics)} topics, so what they do here means nothing"
+    return [Finding("settings", "simulated models", "note", found, "Set real ones in [models.ROLE] before you teach.")]
 
 
 def _database(project: Project) -> Finding:

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 
 from preceptor.errors import Conflict
 from preceptor.evaluation import events as evaluation
-from preceptor.settings import attributing, cases, consulting, judges, measuring, series, stage, teaching, transfer
+from preceptor.settings import (
+    attributing,
+    cases,
+    consulting,
+    judges,
+    measuring,
+    series,
+    stage,
+    teaching,
+    transfer,
+    watching,
+)
 from preceptor.settings import evaluation as evaluating
 from preceptor.settings.control import COACHING
 from preceptor.storage import runs
@@ -33,6 +44,7 @@ KINDS: Mapping[str, str] = {
     cases.KIND: "Cases",
     stage.KIND: "Talk",
     consulting.KIND: "Consultation",
+    watching.KIND: "Watching",
     COACHING: "Coaching experiment",
 }
 """By kind of run: what it is."""
