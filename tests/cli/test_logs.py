@@ -88,6 +88,14 @@ def test_what_is_from_before_and_in_the_file_no_more_is_told(project: Path, prec
     assert "preceptor logs remove talks.jsonl" in out
 
 
+def test_a_column_of_the_mapping_is_named(project: Path, preceptor: Command, tmp_path: Path) -> None:
+    """It is the user's word, not a customer's."""
+    mapping = tmp_path / "map.toml"
+    mapping.write_text('conversation = "ticket"\nspeaker = "from"\ntext = "body"\n')
+    _, out, _ = preceptor("logs", "import", file(tmp_path, TALK), "--mapping", mapping, "--project", project)
+    assert "Row 1: The column `ticket` is empty." in out
+
+
 def test_teaching_takes_what_was_imported(project: Path, preceptor: Command, tmp_path: Path) -> None:
     dry = ("teach", "--dry-run", "--project", project)
     assert "No conversations were imported yet" in preceptor(*dry, "--logs", "imported")[2]

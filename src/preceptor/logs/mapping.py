@@ -158,9 +158,9 @@ def part_of(row: Record, columns: Columns) -> tuple[str, dict[str, Any]] | None:
     """(its conversation, what of the row is needed); None: it is no turn. Raises: Unreadable"""
     key, said = row.get(columns.conversation), row.get(columns.text)
     if key in (None, ""):
-        raise Unreadable(f"The column {columns.conversation!r} is empty.")
+        raise Unreadable(f"The column `{columns.conversation}` is empty.")
     if not isinstance(said, str | int | float | None):
-        raise Unreadable(f"The column {columns.text!r} is no text.")
+        raise Unreadable(f"The column `{columns.text}` is no text.")
     who = columns.party(row.get(columns.speaker, ""))
     if who is None:
         return None
