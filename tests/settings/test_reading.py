@@ -75,6 +75,10 @@ def test_there_is_no_file(tmp_path: Path) -> None:
         ("[retrieval]\nembedder = 'endpoint'", "retrieval: embedder = 'endpoint' needs retrieval.base_url."),
         ("[budget]\nmoney = 1", "budget.money is set, but no model has a price"),
         ("[project]\ndatabase = 'postgresql://me:pw@h/db'", "project.database: a password must not stand in the file"),
+        (
+            "[serving.upstreams.a]\nbase_url = 'https://me:pw@h/v1'",
+            "serving.upstreams.a.base_url: a user or password must not stand in the address",
+        ),
         ("top_p = [", "not valid TOML: Invalid value (at end of document)."),
         ("a b", "not valid TOML: Expected '=' after a key in a key/value pair (at line 11, column 3)."),
         ("timeout = 'soon'", "models.student.timeout: Input should be a valid number"),
@@ -82,6 +86,12 @@ def test_there_is_no_file(tmp_path: Path) -> None:
 )
 def test_faults_are_told_in_the_words_of_the_file(tmp_path: Path, more: str, expected: str) -> None:
     assert fault(tmp_path, MINIMAL + more).startswith(expected)
+
+
+def test_no_password_stands_in_a_models_address(tmp_path: Path) -> None:
+    told = fault(tmp_path, MINIMAL.replace("http://", "http://me:hunter2@"))
+    assert "must not stand in the address" in told
+    assert "hunter2" not in told
 
 
 def test_a_missing_role_is_named(tmp_path: Path) -> None:

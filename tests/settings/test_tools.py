@@ -133,7 +133,7 @@ def test_what_the_file_does_not_say_the_functions_say(folder: Path) -> None:
         ('kind = "mcp"', "needs tools.command or tools.url"),
         ('kind = "mcp"\nurl = "http://a/"\ncommand = ["b"]', "one of them"),
         ('module = "tools.py"', "no tools.kind"),
-        ('kind = "http"\nurl = "http://me:hunter2@a/"', "a password must not stand in the file"),
+        ('kind = "http"\nurl = "http://me:hunter2@a/"', "a user or password must not stand in the address"),
         ('kind = "rpc"', "tools.kind"),
     ],
 )

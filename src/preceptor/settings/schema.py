@@ -21,6 +21,18 @@ Count = Annotated[int, pydantic.Field(ge=1)]
 Price = Annotated[Decimal, pydantic.Field(ge=0)]
 
 
+def _without_credentials(url: str) -> str:
+    if "@" in urlsplit(url).netloc:
+        raise ValueError(
+            "a user or password must not stand in the address; name the variable that holds the key in key_env"
+        )
+    return url
+
+
+Address = Annotated[str, pydantic.Field(pattern=r"^https?://"), pydantic.AfterValidator(_without_credentials)]
+"""Of a server. Addresses are kept with runs and calls, where no secret may be."""
+
+
 class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
@@ -81,7 +93,7 @@ class Endpoint(AnyModel):
 
     kind: Literal["openai"]
     """A model behind an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, TGI, Azure, OpenRouter, OpenAI…"""
-    base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")]
+    base_url: Address
     """The endpoint, up to and including its version, such as http://127.0.0.1:8000/v1."""
     model: Text
     """The model's name there."""
@@ -134,7 +146,7 @@ class RetrievalSection(Section):
     """What tells how alike texts are, beside their words: word vectors that come with the package, nothing (`lexical`:
     the gateway is smaller and faster, but knows no words of the same meaning), an OpenAI-compatible embeddings
     endpoint, or an encoder in a folder (extra `onnx`)."""
-    base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
+    base_url: Address | None = None
     """For `endpoint`: the endpoint, up to and including its version."""
     model: Text | None = None
     """For `endpoint`: the embedding model's name there."""
@@ -174,7 +186,7 @@ class ToolsSection(Section):
     tasks: Text | None = None
     """For `sandbox`: a file of tasks, our own form or tau2-bench's. Customers then come with these instead of with the
     domain's topics, and each conversation is checked against its task. Not given: nothing is checked."""
-    url: Annotated[str, pydantic.Field(pattern=r"^https?://")] | None = None
+    url: Address | None = None
     """For `http`: where each call is posted. For `mcp`: a server that runs already, reached by streamable HTTP."""
     command: tuple[Text, ...] = ()
     """For `mcp`: the program that is the server, and its arguments; it is started and spoken to over its input and
@@ -213,8 +225,6 @@ class ToolsSection(Section):
         given = [name for name in ("module", "url", "command") if getattr(self, name)]
         if self.kind in (None, "none") and given:
             raise ValueError(f"tools.{given[0]} is given, but no tools.kind it belongs to")
-        if self.url and urlsplit(self.url).password:
-            raise ValueError("a password must not stand in the file; name the variable that holds it in tools.key_env")
         return self
 
 
@@ -401,7 +411,7 @@ class EvaluationSection(Section):
 class UpstreamSection(Section):
     """A server of models behind the gateway; NAME is yours. Without any, [models.student] is the only one."""
 
-    base_url: Annotated[str, pydantic.Field(pattern=r"^https?://")]
+    base_url: Address
     """The endpoint, up to and including its version, such as http://127.0.0.1:8000/v1."""
     key_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """The environment variable that holds the key. Clients' keys are never passed on."""

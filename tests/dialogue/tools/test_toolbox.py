@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from preceptor.dialogue.conversation import Conversation, Turn
 from preceptor.dialogue.customers import Customer, draw_customers
@@ -133,6 +134,24 @@ def test_calls_of_one_id_are_taken_in_their_order() -> None:
 async def test_no_arguments_at_all_are_none() -> None:
     async with Toolbox(SPECS, Clerk()) as box:
         assert await ask(box, call("look_up", "")) == ["done 1"]
+
+
+async def test_a_call_given_up_while_its_row_is_written_was_never_made(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "p.db") as db:
+        async with Toolbox(SPECS, clerk := Clerk(), record=Record(db, "r1")) as box:
+            asking = asyncio.create_task(ask(box, call("refund", {"order": 7})))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            # On disk, and the loop has not heard of it.
+            db.submit(lambda _: None).result()
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert clerk.asked == []
+            assert await ask(box, call("refund", {"order": 7})) == ["done 1"]
+        with db.reading() as connection:
+            [row] = connection.execute(sa.text("SELECT result, again FROM tool_calls")).all()
+    assert (row.result, row.again) == ("done 1", 0)
 
 
 async def test_failures_are_told_to_the_agent_and_counted_for_people() -> None:

@@ -4,6 +4,7 @@ A run that is resumed finds each result where it stood and calls nothing again. 
 known to have been: whoever asks decides what becomes of it.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Record:
         if self.begun(key):
             same = (tool_calls.c.run == self.run) & (tool_calls.c.key == key)
             change = sa.update(tool_calls).where(same).values(again=tool_calls.c.again + 1, sent_at=now)
-            await self._kept(change)
+            await self._kept(key, change)
             return
         row = {
             "run": self.run,
@@ -88,12 +89,18 @@ class Record:
             "again": 0,
             "sent_at": now,
         }
-        await self._kept(sa.insert(tool_calls).values(row))
+        await self._kept(key, sa.insert(tool_calls).values(row))
         self._calls[key] = None
 
-    async def _kept(self, change: sa.Insert | sa.Update) -> None:
+    async def _kept(self, key: str, change: sa.Insert | sa.Update) -> None:
+        written = self._db.submit(lambda connection: connection.execute(change))
         try:
-            await self._db.write(lambda connection: connection.execute(change))
+            await asyncio.wrap_future(written)
+        except asyncio.CancelledError:
+            if not written.cancel() and not self.begun(key):
+                # The row is there all the same, or will be, and the call is not made.
+                self._remove([key]).add_done_callback(self._written)
+            raise
         except PreceptorError as fault:
             # It may be on disk all the same, which only a resumed run finds out; until then nothing more is called.
             self._fault = self._fault or fault
@@ -109,10 +116,13 @@ class Record:
 
     async def forget(self, keys: Sequence[str]) -> None:
         """Calls that were never made after all: a run that is resumed makes them."""
-        gone = (tool_calls.c.run == self.run) & tool_calls.c.key.in_(list(keys))
-        await self._db.write(lambda connection: connection.execute(sa.delete(tool_calls).where(gone)))
+        await asyncio.wrap_future(self._remove(keys))
         for key in keys:
             self._calls.pop(key, None)
+
+    def _remove(self, keys: Sequence[str]) -> "Future[Any]":
+        gone = (tool_calls.c.run == self.run) & tool_calls.c.key.in_(list(keys))
+        return self._db.submit(lambda connection: connection.execute(sa.delete(tool_calls).where(gone)))
 
     async def written(self) -> None:
         """Return when everything is on disk. Raises: UserError, Conflict: something could not be written."""
