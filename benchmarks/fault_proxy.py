@@ -28,6 +28,9 @@ length, but half of the text; JSON that is no completion; byte by byte, for long
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Away = Literal["refused", "failing", "silent"]
 WRONG = ("{}", "[]", "null", '"ok"', "<html>Sign in</html>", '{"choices": []}', '{"choices": [{"message": null}]}')
+SOON = 10
+"""Turns of an event loop, more than it takes from when a connection was let in until somebody serves it. One that is
+not looked for so long is left open when a proxy stops, and told of by whoever collects garbage next."""
 CLOCKS = 0.05
 """Seconds by which two of a machine's clocks may differ over a wait, while one of them is being set right."""
 SLOWER = b'{"error": {"message": "Slow down."}}'
@@ -114,10 +117,12 @@ class Proxy:
         if self._server:
             self._server.close()
             self._server = None
-        for writer, task in list(self._open.items()):
-            _reset(writer)
-            task.cancel()
-        await asyncio.gather(*self._open.values(), return_exceptions=True)
+        for _ in range(SOON):
+            for writer, task in list(self._open.items()):
+                _reset(writer)
+                task.cancel()
+            await asyncio.gather(*self._open.values(), return_exceptions=True)
+            await asyncio.sleep(0)
 
     async def _go(self, how: Away | None) -> None:
         self._away = how

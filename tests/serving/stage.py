@@ -266,7 +266,7 @@ def gateway(
     lines = [*upstreams, *(Upstream(f"up-{n}", f"{url}/v1", key="sk-upstream") for n, url in enumerate(urls))]
     return Gateway(
         Upstreams(lines, seed=1),
-        Releases(source(database or Path("/nonexistent/p.db")), libraries, words=WORDS),
+        Releases(source(database or Path("/nonexistent/p.db")), libraries, words=WORDS, trusted=LONGEST),
         access or Open(Caller("default", "default")),
         bounds,
         # As long as it takes: what is tested is not how busy this machine is.

@@ -24,7 +24,7 @@ from preceptor.serving.spending import Spending
 from preceptor.serving.usage import Ear, Heard
 from preceptor.storage.database import Database
 
-from .stage import ABOUT_BREAD, LATE, POLITE, Echo, Place, behind, chunk, fill, plain, said, source, streamed
+from .stage import ABOUT_BREAD, LATE, LONGEST, POLITE, Echo, Place, behind, chunk, fill, plain, said, source, streamed
 
 pytestmark = pytest.mark.anyio
 MESSAGES: list[Any] = [{"role": "user", "content": ABOUT_BREAD}]
@@ -45,7 +45,7 @@ def reply(prompt: int, completion: int) -> bytes:
 
 
 def ring(database: Place, folder: Path, open_to: Caller | None = None) -> Keyring:
-    return Keyring(source(database), folder, {"up-0": Price(Decimal(1000), Decimal(2000))}, open_to)
+    return Keyring(source(database), folder, {"up-0": Price(Decimal(1000), Decimal(2000))}, open_to, LONGEST)
 
 
 Front = Callable[..., AbstractAsyncContextManager[tuple[str, Keyring, Echo]]]

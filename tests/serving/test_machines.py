@@ -17,7 +17,6 @@ from preceptor.library.store import Library
 from preceptor.serving.app import Gateway
 from preceptor.serving.keyring import Keyring
 from preceptor.serving.keys import Key, Keys
-from preceptor.serving.releases import TRUSTED
 from preceptor.storage.database import Database
 
 from .stage import ABOUT_BREAD, LATE, LONGEST, POLITE, Echo, behind, fill, plain, said, source
@@ -67,7 +66,7 @@ class Machine:
 
 @asynccontextmanager
 async def machine(database: str, folder: Path) -> AsyncIterator[Machine]:
-    access, echo = Keyring(source(database), folder), Echo()
+    access, echo = Keyring(source(database), folder, fresh=LONGEST), Echo()
     async with behind(echo, database, access=access) as (url, gateway), plain() as session:
         yield Machine(url, gateway, echo, session)
 
@@ -125,7 +124,7 @@ async def test_without_the_server_requests_go_through_untaught_and_are_counted(
             try:
                 states = [await one.ask(key) for _ in range(10) for one in machines]
                 for one in machines:
-                    one.gateway.releases.shelves["default"].read -= TRUSTED
+                    one.gateway.releases.shelves["default"].read -= LONGEST
                     await one.until(key, teaching="unavailable")
                     assert LATE not in one.echo.seen[-1].body.decode()
                     assert (await one.ask("sk-pre-nobody"))[0] in (401, 503)

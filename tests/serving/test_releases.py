@@ -72,7 +72,9 @@ class Counting(StaticEmbedder):
 
 async def test_a_release_that_is_no_longer_in_force_forgets_what_was_said(library: Library, database: Path) -> None:
     words, turns = Counting(), context("Has anybody seen the van?").turns
-    followed = Releases(DatabaseSource(lambda: Database.open(database), database), ["default"], words=words)
+    followed = Releases(
+        DatabaseSource(lambda: Database.open(database), database), ["default"], words=words, trusted=LONGEST
+    )
     await followed.look()
     old = followed.current("default")
     assert old is not None
@@ -98,7 +100,7 @@ async def test_a_database_that_is_gone_or_replaced_is_noticed(library: Library, 
     shelf = ours.releases.shelves["default"]
     assert "There is no database" in shelf.fault
     assert ours.releases.current("default") is mine, "a moment's absence does not count"
-    shelf.read -= releases.TRUSTED + 1
+    shelf.read -= LONGEST + 1
     with pytest.raises(PreceptorError, match="There is no database"):
         ours.releases.current("default")
     other = fill(database)
@@ -133,7 +135,7 @@ async def test_a_release_that_cannot_be_read_ends_the_one_before(library: Librar
     live = library.live()
     assert live is not None
     source = Fixed(live)
-    following = Releases(source, ["default"], words=WORDS)
+    following = Releases(source, ["default"], words=WORDS, trusted=LONGEST)
     await following.look()
     assert following.current("default") is not None
     library.decide(next(one.id for one in library.strategies() if one.text == POLITE), "rejected", "ann")
@@ -165,7 +167,7 @@ async def test_a_dense_embedder_that_is_late_or_away_is_stood_in_for(library: Li
     live = library.live()
     assert live is not None
     dense = Dense()
-    following = Releases(Fixed(live), ["default"], lambda: dense, WORDS)
+    following = Releases(Fixed(live), ["default"], lambda: dense, WORDS, trusted=LONGEST)
     await following.look()
     at_first = following.current("default")
     assert at_first is not None
@@ -201,7 +203,7 @@ async def test_an_embedder_that_cannot_be_had_is_tried_again_later(library: Libr
             raise PreceptorError("not there yet")
         return made[0]
 
-    following = Releases(Fixed(live), ["default"], make, WORDS)
+    following = Releases(Fixed(live), ["default"], make, WORDS, trusted=LONGEST)
     await following.look()
     await following.mend()
     guide = following.current("default")

@@ -98,14 +98,17 @@ class Keyring:
         folder: Path,
         prices: Mapping[str, Price] | None = None,
         open_to: Caller | None = None,
+        fresh: float = FRESH,
     ) -> None:
         """`source`: only this uses it. `folder`: for the journal and the copy
         of the keys. `prices`: by upstream. `open_to`: who everybody is while no key was ever made; None: nobody is
-        admitted without one."""
+        admitted without one. `fresh`: seconds for which what was last read is taken for the truth about a key that is
+        not in it."""
         self._source = source
         self._copy = folder / "keys.json"
         self._prices = prices or {}
         self._open_to = open_to
+        self._fresh = fresh
         self._libraries: Callable[[Iterable[str]], None] = lambda names: None
         self._spending = Spending(folder)
         self._all: tuple[Held, ...] | None = None
@@ -134,7 +137,7 @@ class Keyring:
         ring = self._rings.get(hashed(secret)) if secret else None
         if ring is not None:
             return ring.admit(time.monotonic())
-        if secret and time.monotonic() - self._read > FRESH and hashed(secret) not in self._revoked:
+        if secret and time.monotonic() - self._read > self._fresh and hashed(secret) not in self._revoked:
             raise Refused(
                 503,
                 "Keys cannot be looked up at present. Try again shortly.",

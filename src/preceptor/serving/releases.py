@@ -116,14 +116,17 @@ class Releases:
         dense: Callable[[], Embedder] | None = None,
         words: Embedder | None = None,
         fitted: Fitted | None = None,
+        trusted: float = TRUSTED,
     ) -> None:
         """`dense`: makes the dense embedder, one that remembers what it embedded and that threads may share; None for
-        what needs no server. `words`: that; word vectors when not given. `fitted`: what was fitted before, on disk."""
+        what needs no server. `words`: that; word vectors when not given. `fitted`: what was fitted before, on disk.
+        `trusted`: seconds for which what was last read counts when the database cannot be read."""
         self.source = source
         self._make_dense = dense
         self._dense: Embedder | None = None
         self._words = words or StaticEmbedder()
         self._fitted = fitted
+        self._trusted = trusted
         self.again = float("-inf")
         """When an embedder that could not be had is to be tried again, on the monotonic clock."""
         self.shelves = {library: Shelf() for library in libraries}
@@ -136,7 +139,7 @@ class Releases:
             PreceptorError: it cannot be told.
         """
         shelf = self.shelves[library]
-        if time.monotonic() - shelf.read > TRUSTED and not shelf.fitting:
+        if time.monotonic() - shelf.read > self._trusted and not shelf.fitting:
             raise PreceptorError(shelf.fault or "the database does not answer")
         return shelf.guide
 
