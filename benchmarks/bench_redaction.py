@@ -1,9 +1,12 @@
 """Redaction of imported conversations: what is found of planted personal data, and what of other words is taken for it.
 
-Turns with data of twelve kinds in known places are invented (`private_talk`), worded by one file for developing and by
-another for measuring; patterns were written before either. Recall: of the planted data, those of which nothing is left
-in what is stored (of a name, neither part). False positives: of the turns in which nothing was planted, those that are
-changed. Each turn stands in a conversation of its own, where nothing helps but its words.
+Turns with data of twelve kinds in known places are invented (`private_talk`), worded by files of `data`, or by files
+nobody has seen (``--wordings``). Recall: of the planted data, those of which nothing is left in what is stored (of a
+name, neither part). False positives: of the turns in which nothing was planted, those that are changed. Each turn
+stands in a conversation of its own, where nothing helps but its words. The files of `data` were each measured once,
+then mended against: what they say now is no longer what they said at first sight (docs/design/logs.md).
+
+Text that people wrote (``--texts``, a line a turn; ``--logs``, conversations) tells how much is changed of it, by kind.
 
 Then conversations with planted data, also in what tools are asked, are imported by the command, with bad rows among
 them, learned from, evaluated, reported, exported, watched and shown, and go through a gateway that records, logs and
@@ -18,12 +21,15 @@ import json
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from planted import gateway, left, project
 from preceptor.dialogue.conversation import Context, Turn
+from preceptor.library.private import spans
 from preceptor.library.redaction import Redaction
+from preceptor.logs.readers import read
 from private_talk import DRAWS, PATTERNED, Labelled, turns
 
 DATA = Path(__file__).parent / "data"
@@ -58,27 +64,67 @@ def measure(wordings: Path, seed: int, count: int, show: int) -> tuple[dict[str,
     return {kind: (found[kind], planted[kind]) for kind in DRAWS}, (changed, clean)
 
 
+def spoken(logs: Sequence[Path], texts: Sequence[Path], show: int) -> Iterator[tuple[str, int, int, Counter[str]]]:
+    """(file, turns, those changed, data by kind) of what people wrote."""
+    for path in (*logs, *texts):
+        said = [("", line) for line in path.read_text("utf-8").splitlines()] if path in texts else _said(path)
+        kinds, changed, shown = Counter[str](), 0, 0
+        for asked, text in said:
+            found = spans(text, asked)
+            kinds.update(span.kind for span in found)
+            changed += bool(found)
+            for span in found if shown < show else ():
+                shown += 1
+                print(f"  {span.kind:12} {text[span.start : span.end]!r} in {text!r}")
+        yield path.name, len(said), changed, kinds
+
+
+def _said(path: Path) -> list[tuple[str, str]]:
+    """(what the agent said before a customer's turn, turn)."""
+    said = []
+    for _, talk in read(path).talks():
+        turns = [turn for turn in talk.turns if turn.party != "tool"]
+        for before, turn in zip([None, *turns], turns, strict=False):
+            answers = before is not None and turn.party == "customer" and before.party == "agent"
+            said.append((before.text if before is not None and answers else "", turn.text))
+    return said
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wordings", type=Path, default=DATA / "private_held_out.json")
+    parser.add_argument("--wordings", type=Path, nargs="+", default=sorted(DATA.glob("private_*.json")))
+    parser.add_argument("--texts", type=Path, nargs="*", default=[], help="what people wrote, a line a turn")
+    parser.add_argument("--logs", type=Path, nargs="*", default=[], help="conversations, in a form that is imported")
     parser.add_argument("--seed", type=int, default=7101)
-    parser.add_argument("--turns", type=int, default=2_000)
+    parser.add_argument("--turns", type=int, default=2_000, help="of each file of wordings")
     parser.add_argument("--planted", type=int, default=10_000, help="turns imported and looked for")
     parser.add_argument("--show", type=int, default=0, help="misses to print, at most")
     args = parser.parse_args()
     quick = os.environ.get("QUICK") == "1"
     share = 10 if quick else 1
-    by_kind, (changed, clean) = measure(args.wordings, args.seed, args.turns // share, args.show)
+    by_kind, changed, clean = dict.fromkeys(DRAWS, (0, 0)), 0, 0
+    print(f"{'wordings':24}{'recall of patterned kinds':>28}{'clean turns changed':>24}")
+    for wordings in args.wordings:
+        here, (wrong_here, clean_here) = measure(wordings, args.seed, args.turns // share, args.show)
+        rate = sum(here[kind][0] for kind in PATTERNED) / max(1, sum(here[kind][1] for kind in PATTERNED))
+        print(f"{wordings.stem:24}{rate:28.4f}{wrong_here / max(1, clean_here):24.4f}")
+        by_kind = {kind: (by_kind[kind][0] + here[kind][0], by_kind[kind][1] + here[kind][1]) for kind in DRAWS}
+        changed, clean = changed + wrong_here, clean + clean_here
     for kind, (found, planted) in by_kind.items():
         print(
             f"{kind:12}{found:6} of {planted:5}{found / max(1, planted):8.3f}{'' if kind in PATTERNED else '  (words)'}"
         )
+    people = list(spoken(args.logs, args.texts, args.show))
+    for where_from, count, touched, kinds in people:
+        print(f"{where_from:34}{count:8,} turns, {touched / max(1, count):.4f} changed: {dict(kinds.most_common())}")
     found = sum(by_kind[kind][0] for kind in PATTERNED)
     planted = sum(by_kind[kind][1] for kind in PATTERNED)
     recall, wrong = found / max(1, planted), changed / max(1, clean)
+    # Of all wordings the same number of turns, one after the other.
+    each = args.planted // share // len(args.wordings) + 1
     with tempfile.TemporaryDirectory() as folder:
-        sown = list(turns(args.wordings, args.seed + 1, args.planted // share))
-        later = list(turns(args.wordings, args.seed + 2, args.planted // share // 10))
+        sown = [one for path in args.wordings for one in turns(path, args.seed + 1, each)]
+        later = [one for path in args.wordings for one in turns(path, args.seed + 2, each // 10 + 1)]
         where = Path(folder)
         places = left(chain(gateway(where, sown), project(where, sown, later)), [*sown, *later])
     print(f"{'looked through':26}{'bytes':>12}  planted data left")
@@ -94,7 +140,8 @@ def main() -> None:
         print(f"{'ok  ' if told['ok'] else 'MISS'} {name} {told['measured']:.4g} ({told['target']})")
     figures = {
         "by_kind": {kind: a / max(1, b) for kind, (a, b) in by_kind.items()},
-        "turns": args.turns,
+        "turns": args.turns // share * len(args.wordings),
+        "written_by_people": {name: touched / max(1, count) for name, count, touched, _ in people},
         "planted_turns": len(sown),
         "places": {place: size for place, (size, _) in places.items()},
     }

@@ -221,16 +221,18 @@ class Labelled:
 
 
 def turns(wordings: Path, seed: int, count: int) -> Iterator[Labelled]:
-    """Every other turn holds a datum; kinds in turn, so that each has its share. A file may bring values of its own."""
+    """Every other turn holds a datum; kinds in turn, so that each has its share. A file may bring values of its own,
+    and divide kinds: "document/plate"."""
     rng = random.Random(seed)
     worded = json.loads(wordings.read_text("utf-8"))
     values: Mapping[str, Any] = worded.pop("values", {})
-    kinds = list(DRAWS)
+    worded.pop("about", None)
+    kinds = [kind for kind in worded if kind != "clean"] if values else list(DRAWS)
     for n in range(count):
         kind = kinds[n // 2 % len(kinds)] if n % 2 == 0 else "clean"
         data = "" if kind == "clean" else _drawn(rng, kind, values) if values else DRAWS[kind](rng)
         text = rng.choice(worded[kind]).replace("{}", data)
-        yield Labelled(text, kind, data, "user" if kind != "clean" or rng.random() < 0.5 else "assistant")
+        yield Labelled(text, kind.split("/")[0], data, "user" if kind != "clean" or rng.random() < 0.5 else "assistant")
 
 
 FORMS = {"#": string.digits, "&": string.ascii_lowercase, "*": "0123456789abcdef"}

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from preceptor.errors import SettingsError
+from preceptor.errors import SettingsError, UserError
 from preceptor.logs import mapping, presidio
 from preceptor.logs.readers import read
 from preceptor.logs.talk import Talk
@@ -213,3 +213,8 @@ class Analyzer:
 def test_presidio_finds_what_has_no_form() -> None:
     [span] = presidio.finder(Analyzer())("ask Zoë about it")
     assert (span.start, span.end, span.kind) == (4, 7, "name")
+
+
+def test_presidio_downloads_nothing() -> None:
+    with pytest.raises(UserError, match=r"spaCy has no model 'nowhere'|Presidio is not installed"):
+        presidio.finder(model="nowhere")

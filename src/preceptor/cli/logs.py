@@ -47,6 +47,10 @@ def import_(
     presidio: Annotated[
         bool, typer.Option("--presidio", help="Find names with Presidio, too: slower; needs the 'presidio' extra.")
     ] = False,
+    presidio_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FOLDER", help="spaCy's model for --presidio; en_core_web_lg if not given."),
+    ] = None,
     rejects: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where to tell of rows that cannot be read; PROJECT/rejected/NAME.jsonl."),
@@ -75,7 +79,7 @@ def import_(
     if name is not None and len(found) > 1:
         raise UserError(f"--name {name!r} can be given to one file; {str(path)!r} holds {len(found)}.")
     columns = mappings.load(mapping) if mapping else None
-    more = _presidio() if presidio and not no_redact else None
+    more = _presidio(presidio_model) if (presidio or presidio_model) and not no_redact else None
     logs = [(name or called, read(file, form, columns)) for called, file in found]
     if no_redact:
         typer.echo("Nothing is redacted: what customers said is kept as it is.", err=True)
@@ -109,10 +113,10 @@ def _bring(
         return bring(log, Store(db), name, redactor=redactor, rejects=rejects, elsewhere=elsewhere, tell=_advance(bar))
 
 
-def _presidio() -> "Finder":
+def _presidio(model: str | None) -> "Finder":
     from preceptor.logs.presidio import finder
 
-    return finder()
+    return finder(model=model)
 
 
 def _progress(name: str) -> "Bar":

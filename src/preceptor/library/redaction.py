@@ -17,7 +17,7 @@ import orjson
 
 from preceptor.dialogue.conversation import Context, Turn
 from preceptor.library.leak import CODE, NUMBER, figures, names
-from preceptor.library.private import Kind, Span, disjoint, spans
+from preceptor.library.private import Kind, Span, answers, disjoint, spans
 
 Finder = Callable[[str], Sequence[Span]]
 """Finds more than `private` does, such as a model for names."""
@@ -59,6 +59,8 @@ class Redaction:
     """How often a datum was replaced, by kind."""
     _placeholders: dict[tuple[str, str], str] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
+    _found: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
+    """What was found in texts by now: each is looked at twice, to learn and to replace."""
     _patterns: list[re.Pattern[str]] = field(default_factory=list)
     """All of `known` as one, once it is needed."""
 
@@ -142,10 +144,13 @@ class Redaction:
         return bool(self.public) and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", self.public) is not None
 
     def _spans(self, text: str, asked: str) -> list[Span]:
-        found = spans(text, asked)
-        if self.more is not None:
-            found = disjoint([*found, *self.more(text)], text)
-        return [span for span in found if not self._is_public(text[span.start : span.end])]
+        key = text, asked if answers(text, asked) else ""
+        if key not in self._found:
+            found = spans(*key)
+            if self.more is not None:
+                found = disjoint([*found, *self.more(text)], text)
+            self._found[key] = [span for span in found if not self._is_public(text[span.start : span.end])]
+        return self._found[key]
 
     def _standing(self, text: str) -> Iterator[Span]:
         """What is known by now, wherever it stands."""
