@@ -70,7 +70,7 @@ def test_utf_16_says_so_itself_and_other_encodings_are_said_in_the_mapping(tmp_p
     wrong = read(old)
     assert list(wrong) == []
     assert "cp1252" in wrong.skipped[0].reason
-    for encoding, reason in (("cp1253x", "cp1253x"), ("ascii", "no text in ascii")):
+    for encoding, reason in (("cp1253x", "cp1253x"), ("a\0b", "no encoding"), ("ascii", "no text in ascii")):
         with pytest.raises(SettingsError, match=reason):
             list(read(old, columns=columns.model_copy(update={"encoding": encoding})))
 

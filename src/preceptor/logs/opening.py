@@ -108,7 +108,7 @@ def _recoded(file: BinaryIO, encoding: str, path: Path, stack: ExitStack) -> Bin
     copy = stack.enter_context(_unnamed())
     try:
         text = io.TextIOWrapper(file, encoding, newline="")
-    except LookupError:
+    except (LookupError, ValueError):
         raise SettingsError(f"{path}: there is no encoding {encoding!r}; cp1252 and latin-1 are common ones.") from None
     try:
         while piece := text.read(_PIECE):
