@@ -29,8 +29,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Away = Literal["refused", "failing", "silent"]
 WRONG = ("{}", "[]", "null", '"ok"', "<html>Sign in</html>", '{"choices": []}', '{"choices": [{"message": null}]}')
 SOON = 10
-"""Turns of an event loop, more than it takes from when a connection was let in until somebody serves it. One that is
-not looked for so long is left open when a proxy stops, and told of by whoever collects garbage next."""
+"""Turns of an event loop, more than it takes from when a connection was let in until somebody serves it."""
 CLOCKS = 0.05
 """Seconds by which two of a machine's clocks may differ over a wait, while one of them is being set right."""
 SLOWER = b'{"error": {"message": "Slow down."}}'
@@ -115,14 +114,17 @@ class Proxy:
 
     async def stop(self) -> None:
         if self._server:
+            # Nobody new; but who was let in must have come through before it is closed: asyncio would forget them.
+            for listening in self._server.sockets:
+                self._loop.remove_reader(listening.fileno())
+            for _ in range(SOON):
+                await asyncio.sleep(0)
             self._server.close()
             self._server = None
-        for _ in range(SOON):
-            for writer, task in list(self._open.items()):
-                _reset(writer)
-                task.cancel()
-            await asyncio.gather(*self._open.values(), return_exceptions=True)
-            await asyncio.sleep(0)
+        for writer, task in list(self._open.items()):
+            _reset(writer)
+            task.cancel()
+        await asyncio.gather(*self._open.values(), return_exceptions=True)
 
     async def _go(self, how: Away | None) -> None:
         self._away = how
