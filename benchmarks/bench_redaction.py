@@ -93,6 +93,7 @@ def _said(path: Path) -> list[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordings", type=Path, nargs="+", default=sorted(DATA.glob("private_*.json")))
+    parser.add_argument("--sown", type=Path, default=DATA / "private_25.json", help="wordings of what is planted")
     parser.add_argument("--texts", type=Path, nargs="*", default=[], help="what people wrote, a line a turn")
     parser.add_argument("--logs", type=Path, nargs="*", default=[], help="conversations, in a form that is imported")
     parser.add_argument("--seed", type=int, default=7101)
@@ -120,11 +121,9 @@ def main() -> None:
     found = sum(by_kind[kind][0] for kind in PATTERNED)
     planted = sum(by_kind[kind][1] for kind in PATTERNED)
     recall, wrong = found / max(1, planted), changed / max(1, clean)
-    # Of all wordings the same number of turns, one after the other.
-    each = args.planted // share // len(args.wordings) + 1
     with tempfile.TemporaryDirectory() as folder:
-        sown = [one for path in args.wordings for one in turns(path, args.seed + 1, each)]
-        later = [one for path in args.wordings for one in turns(path, args.seed + 2, each // 10 + 1)]
+        sown = list(turns(args.sown, args.seed + 1, args.planted // share))
+        later = list(turns(args.sown, args.seed + 2, args.planted // share // 10))
         where = Path(folder)
         places = left(chain(gateway(where, sown), project(where, sown, later)), [*sown, *later])
     print(f"{'looked through':26}{'bytes':>12}  planted data left")
