@@ -97,7 +97,8 @@ class Source:
         if head.startswith((_ZIP, _OLE)):
             return self._records(_sheet_rows(file, self.path, self._sheet))
         if suffix in _TABLES or (suffix not in _LINES and start not in (b"[", b"{", b"")):
-            if b"\0" in head:
+            # Among the headings: a cell may hold one by mistake, and costs only itself.
+            if b"\0" in head.partition(b"\n")[0]:
                 raise SettingsError(
                     f"{self.path}: is no text, nor anything else we can read: JSON, JSON lines, CSV and Excel are, "
                     "also compressed with gzip."
