@@ -102,6 +102,10 @@ class Teaching:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def freeze(self) -> None:
+        """It does nothing from now on, and keeps what it holds."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
 

@@ -91,6 +91,10 @@ class Worker:
             time.sleep(0.05)
         return self
 
+    def freeze(self) -> None:
+        """It does nothing from now on, and keeps what it holds."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -203,9 +207,9 @@ class Scene:
     """Strategies on disk as accepted at any kill."""
 
 
-def in_flight(database: str, owner: str) -> list[Name]:
+def in_flight(db: Database, owner: str) -> list[Name]:
     """Calls of a process that are on disk as sent."""
-    with Database.open(database) as db, db.reading() as connection:
+    with db.reading() as connection:
         mine = (calls.c.state == "sent") & (calls.c.owner == owner)
         rows = connection.execute(sa.select(calls.c.model, calls.c.request).where(mine)).all()
     return [_name(row) for row in rows]
@@ -263,16 +267,20 @@ def kill_one(scene: Scene, lead: Teaching, number: int) -> Teaching:
     shop, database = scene.shop, scene.shop.database
     scene.kills += 1
     leading = number == len(shop.workers)
+    victim: Teaching | Worker
     if leading:
-        owner = owner_of(database, shop.workers)
-        lead.kill()
-        lead.ended()
+        owner, victim = owner_of(database, shop.workers), lead
         scene.leads += 1
     else:
         victim = shop.workers.pop(number)
         owner = victim.names[-1]
+    # Held still meanwhile: once it is dead, others take over what it was doing, sooner than a busy machine may look.
+    with Database.open(database) as db:
+        victim.freeze()
+        scene.found.update(set(in_flight(db, owner)))
         victim.kill()
-    scene.found.update(set(in_flight(database, owner)))
+    if leading:
+        lead.ended()
     scene.accepted |= Memory.of(shop.desk).accepted
     if leading:
         lead = shop.lead()
