@@ -93,7 +93,7 @@ def _said(path: Path) -> list[tuple[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordings", type=Path, nargs="+", default=sorted(DATA.glob("private_*.json")))
-    parser.add_argument("--sown", type=Path, default=DATA / "private_25.json", help="wordings of what is planted")
+    parser.add_argument("--sown", type=Path, default=DATA / "private_held_out.json", help="wordings of what is planted")
     parser.add_argument("--texts", type=Path, nargs="*", default=[], help="what people wrote, a line a turn")
     parser.add_argument("--logs", type=Path, nargs="*", default=[], help="conversations, in a form that is imported")
     parser.add_argument("--seed", type=int, default=7101)
